@@ -1,29 +1,27 @@
 import { checkOptions, finitePositive, numberBetween, oneOf } from '../core/options.ts';
 import { EPSILON } from '../core/epsilon.ts';
 import { askResiduals, type Scheme } from '../core/jacobian.ts';
-import { normInf, subtract } from '../core/vector.ts';
+import { normInf } from '../core/vector.ts';
 import { boxFor as boxOfState, startsWithin, withBoundsOf } from '../core/boundedSolver.ts';
 import { boundRule, boxesOf, type Bound, type Box } from '../core/bounds.ts';
 import { hold } from './leastSquares/dampedSystem.ts';
-import { dense } from './leastSquares/dense.ts';
-import { dual } from './leastSquares/dual.ts';
 import { accelerate, cutToBox, moveBy } from './leastSquares/geodesicStep.ts';
 import { dampingOfShortStep, FIRST_DAMPING, startRadius } from './leastSquares/firstDamping.ts';
 import {
   followDamping,
   lengthOf,
   nextRadius,
+  relax,
   solveWithin,
   strays,
   unbentRadius,
 } from './leastSquares/trustRegion.ts';
-import { iterative } from './leastSquares/iterative.ts';
-import { chooseScale, isFar, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
+import { accept, linearize, refine, solverOf } from './leastSquares/linearize.ts';
+import { chooseScale, isFar, WIDE_SPREAD } from './leastSquares/linearModel.ts';
 import { obstacleIn } from './leastSquares/obstacle.ts';
 import { judgePromise, RESOLVED } from './leastSquares/hiddenDecrease.ts';
 import { standstill } from './leastSquares/standstill.ts';
-import { newState, swap, usesDual, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
-import type { LinearSolver } from './leastSquares/linearSolver.ts';
+import { newState, usesDual, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { Asks } from '../core/question.ts';
 import type { Solver, StepOutcome } from '../core/solver.ts';
 
@@ -101,8 +99,6 @@ const MAX_BEND = 1.5;
 const MAX_BEND_AUTO = 3;
 /** A step that bends too much is taken if f falls by this fraction of the predicted decrease. */
 const LEAST_PLAIN = 0.25;
-/** Residuals are nearly linear if the decrease differs from that of the linear model by less than this fraction. */
-const STRAIGHT = 0.25;
 
 /**
  * Levenberg–Marquardt with geodesic acceleration, for sums of squares f(x) = Σ rᵢ(x)².
@@ -153,6 +149,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
 function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions): Solver {
   const { damping, scaling = 'auto', acceleration = true, differences = 'auto', method = 'auto' } = options;
   const { control = 'damping', tolerance = 0.1 } = options;
+  const mayRefine = differences === 'auto';
   const maxBend = acceleration === 'auto' ? MAX_BEND_AUTO : MAX_BEND;
   const boxes = boxesOf(where, options.lower, options.upper);
   const boxFor = ({ rounded }: LevenbergMarquardtState): Box | null => boxes && boxOfState(boxes, rounded);
@@ -167,7 +164,7 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     if (state.unit > 0) return;
     const norms = yield* solverOf(state).columnNorms(state);
     // The Jacobian of the start may still be a function's own, or seem so.
-    const mayBeFar = differences === 'auto' && !state.rounded;
+    const mayBeFar = mayRefine && !state.rounded;
     if (mayBeFar && isFar(state.x, norms, Math.sqrt(state.f))) state.scheme = '3-point';
     const spread = state.isDual ? WIDE_SPREAD : undefined;
     const largest = chooseScale(state, norms, method === 'dual' ? 'identity' : scaling, spread);
@@ -219,7 +216,7 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     if (isLower !== isTaken || !Number.isFinite(trialF)) followDamping(state);
     if (!isTaken) return false;
     state.obstacle = '';
-    relax(state, (state.before - trialF) / predicted);
+    relax(state, (state.before - trialF) / predicted, LEAST_DAMPING * state.unit);
     return true;
   }
 
@@ -231,27 +228,24 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     hold(state, box, state);
     solver.prepare(state);
     let promised = 0;
+    const before = { damping: state.damping, radius: state.radius, growth: 2 };
     const [leastDamping, most] = [LEAST_DAMPING * state.unit, MOST_DAMPING * state.unit];
     while (state.damping < most) {
       const whole = yield* state.byRadius ? solveWithin(state, solver, most) : solver.solve(state);
-      if (whole <= noise * state.f) {
-        if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
-          state.scheme = '3-point';
-          if (yield* linearize(state, box, true)) {
-            hold(state, box, state);
-            solver.prepare(state);
-            promised = 0;
-            continue;
-          }
-          // Beside a place without values, there is room for one point only.
-          state.scheme = '2-point';
-          yield* linearize(state, box, true);
-        }
+      if (whole <= noise * state.f && mayRefine && (yield* refine(state, box, before))) {
+        promised = 0;
+        continue;
       }
       if (whole <= RESOLVED * noise * state.f) {
         const verdict = yield* judgePromise(state, solver, box, { whole, promised, leastDamping });
-        if (typeof verdict === 'object') return verdict;
         if (verdict === 'again') continue;
+        if (verdict !== 'try') {
+          // Steps of forward differences may be refused for the errors of these.
+          const isFinal = verdict.termination === 'precisionFloor' || !mayRefine;
+          if (isFinal || !(yield* refine(state, box, before))) return verdict;
+          promised = 0;
+          continue;
+        }
       }
       if (whole > promised) promised = whole; // not NaN
       if (yield* attempt(state, box, whole)) {
@@ -280,38 +274,4 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     ...(boxes && startsWithin(boxes)),
     withBounds: withBoundsOf('levenbergMarquardt', options, levenbergMarquardtFor),
   };
-}
-
-const solverOf = ({ isIterative, isDual }: LevenbergMarquardtState): LinearSolver =>
-  isDual ? dual : isIterative ? iterative : dense;
-
-/** Evaluates the linear model at x, and updates D; false if it is not finite. */
-function* linearize(state: LevenbergMarquardtState, box: Box | null, known: boolean): Asks<boolean> {
-  const solver = solverOf(state);
-  if (!(yield* solver.linearize(state, box, known))) return false;
-  if (state.byColumns) raiseScale(state, yield* solver.columnNorms(state));
-  return true;
-}
-
-/** Chooses the damping of the next step from the gain ratio of one that was taken. */
-function relax(state: LevenbergMarquardtState, gain: number): void {
-  const factor = gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
-  state.damping = Math.max(factor * state.damping, LEAST_DAMPING * state.unit);
-  state.growth = 2;
-  state.isStraight = Math.abs(gain - 1) < STRAIGHT;
-}
-
-/** Makes the trial point the iterate; false, and all as before, if the Jacobian is not finite there. */
-function* accept(state: LevenbergMarquardtState, box: Box | null, trialF: number): Asks<boolean> {
-  state.before = state.f;
-  swap(state);
-  state.f = trialF;
-  if (yield* linearize(state, box, true)) {
-    subtract(state.x, state.trial, state.step);
-    return true;
-  }
-  swap(state);
-  state.f = state.before;
-  yield* linearize(state, box, true);
-  return false;
 }

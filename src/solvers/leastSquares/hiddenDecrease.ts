@@ -1,10 +1,9 @@
 import { EPSILON } from '../../core/epsilon.ts';
 import { askResiduals } from '../../core/jacobian.ts';
 import { moveBy } from './geodesicStep.ts';
-import { standstill } from './standstill.ts';
+import { standstill, type FailedStep } from './standstill.ts';
 import type { Box } from '../../core/bounds.ts';
 import type { Asks } from '../../core/question.ts';
-import type { StepOutcome } from '../../core/solver.ts';
 import type { LinearSolver } from './linearSolver.ts';
 import type { LevenbergMarquardtState } from './state.ts';
 
@@ -36,7 +35,7 @@ export function* judgePromise(
   solver: LinearSolver,
   box: Box | null,
   { whole, promised, leastDamping }: Promises,
-): Asks<StepOutcome | 'try' | 'again'> {
+): Asks<FailedStep | 'try' | 'again'> {
   const rounding = EPSILON[state.rounded ? 'float32' : 'float64'] * state.f;
   // Units of columns treat all unknowns alike. From a short radius in them, a jump leads most fits of data in large units astray.
   const isHidden =

@@ -2,6 +2,9 @@ import type { StepOutcome } from '../../core/solver.ts';
 import type { Termination } from '../../core/termination.ts';
 import type { LevenbergMarquardtState } from './state.ts';
 
+/** A step that failed. */
+export type FailedStep = Extract<StepOutcome, { kind: 'failed' }>;
+
 /**
  * Ends a step with the damping of the start: where f has changed, as on mini-batches, the old one means nothing.
  *
@@ -11,7 +14,7 @@ export function standstill(
   state: LevenbergMarquardtState,
   termination: Termination,
   reason = '',
-): StepOutcome {
+): FailedStep {
   state.damping = state.first;
   state.radius = state.firstRadius;
   state.byRadius = state.radius > 0;

@@ -26,6 +26,8 @@ const AGREES = 0.75;
 const DISAGREES = 0.25;
 /** Factor of the radius for the second attempt at a straight step. */
 const RETRY = 0.8;
+/** Residuals are nearly linear if the decrease differs from that of the linear model by less than this fraction. */
+const STRAIGHT = 0.25;
 /** Limits of the factor of the radius after a step that bends too much. */
 const MOST_UNBEND = 0.25;
 const LEAST_UNBEND = 0.9;
@@ -153,4 +155,12 @@ export function unbentRadius(length: number, bend: number, maxBend: number): num
 export function followDamping(state: LevenbergMarquardtState): void {
   if (state.byRadius) state.damping = Math.max(state.damping, state.first);
   state.byRadius = false;
+}
+
+/** Chooses the damping of the next step from the gain ratio of one that was taken. */
+export function relax(state: LevenbergMarquardtState, gain: number, leastDamping: number): void {
+  const factor = gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
+  state.damping = Math.max(factor * state.damping, leastDamping);
+  state.growth = 2;
+  state.isStraight = Math.abs(gain - 1) < STRAIGHT;
 }

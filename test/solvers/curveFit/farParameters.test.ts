@@ -72,3 +72,39 @@ describe.each(Object.entries(shapes))('a %s far from 0', (_, [shape, slope]) => 
     },
   );
 });
+
+describe.each(Object.entries(shapes))(
+  'a %s far from 0, its height held by a bound',
+  (name, [shape, slope]) => {
+    it.each(['damping', 'radius'] as const)('is fitted without derivatives to the minimum: %s', (control) => {
+      for (const origin of [1e3, 1e4]) {
+        for (const width of [0.05, 0.15]) {
+          const y = offsets.map((t, i) => 10 * shape((t - 0.03) / width) + 1 + 0.3 * Math.sin(5.1 * i * i));
+          const residuals = ([height, position, w, base]: ArrayLike<number>): number[] =>
+            offsets.map((t, i) => height * shape((origin + t - position) / w) + base - y[i]);
+          const problem = leastSquares({
+            p0: Float64Array.of(8, origin + 0.06, 0.9 * width, 0.5),
+            residualCount: y.length,
+            residuals: (p, r) => r.set(residuals(p)),
+          });
+          const upper = [9, null, null, null];
+          const { x, f, termination } = minimize(problem, levenbergMarquardt({ control, upper }));
+          // Along one unknown, a linear model gains (Jeⱼ·r)²/‖Jeⱼ‖²; the height is held.
+          const columns = [
+            (u: number) => slope(u) / x[2],
+            (u: number) => (slope(u) * u) / x[2],
+            () => 1 / x[0],
+          ];
+          const r = residuals(x);
+          const gains = columns.map((column) => {
+            const values = offsets.map((t) => x[0] * column((origin + t - x[1]) / x[2]));
+            return values.reduce((sum, value, i) => sum + value * r[i], 0) ** 2 / Math.hypot(...values) ** 2;
+          });
+          const where = `${name} of ${width} at ${origin}`;
+          expect([where, termination === 'lineSearchFailed', x[0]]).toEqual([where, false, 9]);
+          expect([where, Math.max(...gains) / f < 1e-14]).toEqual([where, true]);
+        }
+      }
+    });
+  },
+);
