@@ -1,6 +1,7 @@
 import type { Precision } from '../../../core/problem.ts';
 import { checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
 import { checkDifferentiateOptions, differentiateRules, type DifferentiateOptions } from '../options.ts';
+import { remembered } from './session.ts';
 
 /** Options of `trainable`. */
 export interface TrainableOptions extends Omit<
@@ -81,10 +82,11 @@ const quiet = (precision: Precision) => ({
 });
 
 /** Returns the number of cores available to Node; Infinity outside Node or in old versions. */
-const cores = () =>
+const cores = remembered(() =>
   typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
     ? Infinity
-    : process.getBuiltinModule('node:os').availableParallelism();
+    : process.getBuiltinModule('node:os').availableParallelism(),
+);
 
 const isCpu = (provider: unknown): boolean =>
   typeof provider === 'object' && provider !== null && 'name' in provider
