@@ -33,21 +33,65 @@ export function know(facts: Facts, tensor: TensorProto): void {
 }
 
 /** A node as seen by an inference rule. */
-export interface InferContext {
+export class InferContext {
   readonly node: NodeProto;
-  readonly attributes: Attributes;
-  readonly has: (i: number) => boolean;
-  readonly dtype: (i: number) => DType | undefined;
-  readonly shape: (i: number) => Shape | undefined;
+  readonly #facts: Facts;
+
+  constructor(facts: Facts, node: NodeProto) {
+    this.node = node;
+    this.#facts = facts;
+  }
+
+  get attributes(): Attributes {
+    return attributesOf(this.node);
+  }
+  has(i: number): boolean {
+    return this.#name(i) !== '';
+  }
+  dtype(i: number): DType | undefined {
+    return this.#facts.types.get(this.#name(i))?.dtype;
+  }
+  shape(i: number): Shape | undefined {
+    return this.#facts.types.get(this.#name(i))?.shape;
+  }
   /** The elements of input i, if they are known. */
-  readonly contents: (i: number) => readonly Dimension[] | undefined;
+  contents(i: number): readonly Dimension[] | undefined {
+    return this.#facts.contents.get(this.#name(i));
+  }
   /** The elements of input i, if all are known numbers. */
-  readonly integers: (i: number) => readonly number[] | undefined;
-  readonly constant: (i: number) => TensorProto | undefined;
+  integers(i: number): readonly number[] | undefined {
+    const contents = this.contents(i);
+    return contents?.every((element) => typeof element === 'number') ? contents : undefined;
+  }
+  constant(i: number): TensorProto | undefined {
+    return this.#facts.constants.get(this.#name(i));
+  }
   /** The attribute `axis`, counted from the front of input 0. */
-  readonly axis: (byDefault: number) => number | undefined;
+  axis(byDefault: number): number | undefined {
+    const rank = this.shape(0)?.length;
+    return rank === undefined ? undefined : axisFrom(this.attributes.int('axis', byDefault), rank);
+  }
   /** Types of the outputs of a graph inside the node, from those of its inputs. */
-  readonly within: (graph: GraphProto, inputs: readonly TensorType[]) => TensorType[];
+  within(graph: GraphProto, inputs: readonly TensorType[]): TensorType[] {
+    const { types, contents, constants, infer } = this.#facts;
+    const inner: Facts = {
+      types: new Map(types),
+      contents: new Map(contents),
+      constants: new Map(constants),
+      infer,
+    };
+    graph.input.forEach(({ name }, i) => inner.types.set(name, inputs[i] ?? {}));
+    for (const tensor of graph.initializer) know(inner, tensor);
+    for (const each of graph.node) infer(inner, each);
+    return graph.output.map(({ name }): TensorType => inner.types.get(name) ?? {});
+  }
+  /** Returns the same node with other types or shapes of its inputs. */
+  with(types: Partial<Pick<InferContext, 'dtype' | 'shape'>>): InferContext {
+    return Object.assign(new InferContext(this.#facts, this.node), types);
+  }
+  #name(i: number): string {
+    return this.node.input[i] ?? '';
+  }
 }
 
 /** Infers the types of a node's outputs from its inputs; undefined where nothing can be inferred. */
@@ -55,43 +99,6 @@ export type InferRule = (c: InferContext) => readonly (TensorType | undefined)[]
 
 /** Infers the elements of a node's first output, an integer tensor, as a flat list. */
 export type ContentRule = (c: InferContext) => readonly Dimension[] | undefined;
-
-/** Returns a node as seen by an inference rule. */
-export function inferContext(facts: Facts, node: NodeProto): InferContext {
-  const attributes = attributesOf(node);
-  const name = (i: number) => node.input[i] ?? '';
-  const context: InferContext = {
-    node,
-    attributes,
-    has: (i) => name(i) !== '',
-    dtype: (i) => facts.types.get(name(i))?.dtype,
-    shape: (i) => facts.types.get(name(i))?.shape,
-    contents: (i) => facts.contents.get(name(i)),
-    integers(i) {
-      const contents = facts.contents.get(name(i));
-      return contents?.every((element) => typeof element === 'number') ? contents : undefined;
-    },
-    constant: (i) => facts.constants.get(name(i)),
-    axis(byDefault) {
-      const rank = context.shape(0)?.length;
-      return rank === undefined ? undefined : axisFrom(attributes.int('axis', byDefault), rank);
-    },
-    within(graph, inputs) {
-      const { types, contents, constants, infer } = facts;
-      const inner: Facts = {
-        types: new Map(types),
-        contents: new Map(contents),
-        constants: new Map(constants),
-        infer,
-      };
-      graph.input.forEach(({ name }, i) => inner.types.set(name, inputs[i] ?? {}));
-      for (const tensor of graph.initializer) know(inner, tensor);
-      for (const each of graph.node) infer(inner, each);
-      return graph.output.map(({ name }): TensorType => inner.types.get(name) ?? {});
-    },
-  };
-  return context;
-}
 
 /** Length of the longest integer tensor whose elements are tracked; shapes are shorter. */
 export const LONGEST = 64;

@@ -38,16 +38,16 @@ const inferIf: InferRule = (c) => {
 };
 
 /** Types of a Loop's outputs: of states whose shapes the steps keep, and of stacked results. */
-const inferLoop: InferRule = ({ node, shape, dtype, within }) => {
-  const [body] = subgraphsOf(node);
+const inferLoop: InferRule = (c) => {
+  const [body] = subgraphsOf(c.node);
   if (body === undefined) return undefined;
-  const count = node.input.length - 2;
+  const count = c.node.input.length - 2;
   const counter = [
     { dtype: DType.INT64, shape: [] },
     { dtype: DType.BOOL, shape: [] },
   ];
-  const step = (states: readonly TensorType[]) => within(body, [...counter, ...states]).slice(1);
-  let states = range(count).map((i): TensorType => ({ dtype: dtype(i + 2), shape: shape(i + 2) }));
+  const step = (states: readonly TensorType[]) => c.within(body, [...counter, ...states]).slice(1);
+  let states = range(count).map((i): TensorType => ({ dtype: c.dtype(i + 2), shape: c.shape(i + 2) }));
   const loose = new Set<number>();
   let made = step(states);
   const stays = (i: number) => {
@@ -77,19 +77,20 @@ const inferLoop: InferRule = ({ node, shape, dtype, within }) => {
 };
 
 /** Types of a Scan's outputs, from those of its body in one step. */
-const inferScan: InferRule = ({ node, attributes, shape, dtype, within }) => {
+const inferScan: InferRule = (c) => {
+  const { node, attributes } = c;
   const [body] = subgraphsOf(node);
   const states = node.input.length - attributes.int('num_scan_inputs', 0);
   const moved = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
   if (body === undefined || states < 0 || moved.some((axis) => axis !== 0)) return undefined;
   const slices = node.input.map((_, i) => ({
-    dtype: dtype(i),
-    shape: i < states ? shape(i) : shape(i)?.slice(1),
+    dtype: c.dtype(i),
+    shape: i < states ? c.shape(i) : c.shape(i)?.slice(1),
   }));
-  const time = shape(states)?.[0] ?? unknownDimension();
-  return within(body, slices).map((made, k) => ({
+  const time = c.shape(states)?.[0] ?? unknownDimension();
+  return c.within(body, slices).map((made, k) => ({
     dtype: made.dtype,
-    shape: k < states ? shape(k) : made.shape && [time, ...made.shape],
+    shape: k < states ? c.shape(k) : made.shape && [time, ...made.shape],
   }));
 };
 

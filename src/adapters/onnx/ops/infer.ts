@@ -1,7 +1,7 @@
 import { sizeOf } from '../../../core/layout.ts';
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../ir/constant.ts';
-import { inferContext, know, LONGEST, type Facts, type OpKnowledge } from '../ir/facts.ts';
+import { InferContext, know, LONGEST, type Facts, type OpKnowledge } from '../ir/facts.ts';
 import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../ir/shape.ts';
 import { DType, isFloat, renamedTensor } from '../ir/tensor.ts';
 import { opOf } from './index.ts';
@@ -13,7 +13,7 @@ const integral = new Set<DType | undefined>([DType.INT64, DType.INT32, DType.BOO
  * declared in the file. If neither gives an element type, it is that of the first float input.
  */
 export function inferNode(facts: Facts, node: NodeProto): void {
-  const c = inferContext(facts, node);
+  const c = new InferContext(facts, node);
   const constant = constantTensor(node);
   if (constant !== undefined) return know(facts, renamedTensor(constant, node.output[0]));
   const op = opOf(node);

@@ -14,7 +14,7 @@ export const channelsLast =
     if (c.attributes.int('channels_last', 0) === 0) return rule(c);
     const first = c.shape(0);
     const moved = first && [first[0], first[first.length - 1], ...first.slice(1, -1)];
-    const shapes = rule(Object.assign({}, c, { shape: (i: number) => (i === 0 ? moved : c.shape(i)) }));
+    const shapes = rule(c.with({ shape: (i) => (i === 0 ? moved : c.shape(i)) }));
     const shape = shapes?.[0]?.shape;
     return [{ dtype: c.dtype(0), shape: shape && [shape[0], ...shape.slice(2), shape[1]] }];
   };
@@ -24,14 +24,18 @@ export const withOperands =
   (rule: InferRule, operands: readonly number[]): InferRule =>
   (c) => {
     const at = (i: number) => operands[i] ?? c.node.input.length;
-    const shape = (i: number) => c.shape(at(i));
-    return rule(Object.assign({}, c, { shape, dtype: (i: number) => c.dtype(at(i)) }));
+    return rule(c.with({ shape: (i) => c.shape(at(i)), dtype: (i) => c.dtype(at(i)) }));
   };
 
 /** The type of the last of these inputs, in the shape of all broadcast. */
 export const inferBroadcast =
   (...operands: readonly number[]): InferRule =>
-  (c) => [{ dtype: c.dtype(operands[operands.length - 1]), shape: broadcastShapes(operands.map(c.shape)) }];
+  (c) => [
+    {
+      dtype: c.dtype(operands[operands.length - 1]),
+      shape: broadcastShapes(operands.map((i) => c.shape(i))),
+    },
+  ];
 
 /** The parts of a QLinearConcat one after the other. */
 export const inferConcat: InferRule = (c) => {

@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
-import { inferContext, type InferContext, type InferRule } from '../ir/facts.ts';
+import { InferContext, type InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Op, OpTable } from '../ir/op.ts';
 import { meet, onlyFirst, rankOfInput, samplesWithout, unclear, type SampleRule } from '../ir/samples.ts';
@@ -68,7 +68,7 @@ type Reduction = (g: Builder, x: Value, y: Value, dy: Value, axes: readonly numb
 
 /** As {@link reducedAxes}; refuses a node for which an empty list of axes at run time could mean all axes or none. */
 function axesOf(g: Builder, node: NodeProto): ReturnType<typeof reducedAxes> {
-  const c = inferContext(g, node);
+  const c = new InferContext(g, node);
   const axes = reducedAxes(c);
   if (axes === undefined && c.attributes.int('noop_with_empty_axes', 0) !== 0)
     refuse(
@@ -152,7 +152,7 @@ const norm: Reduction = (g, x, y, dy) => {
 const spread =
   (divide: boolean): VjpRule =>
   ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
-    const axes = reducedAxes(inferContext(g, node));
+    const axes = reducedAxes(new InferContext(g, node));
     const share = divide ? g.mul(dy, g.div(g.count(y, x), g.count(x, x))) : dy;
     const scalar = g.shapeOf(y)?.length === 0;
     if (scalar || axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];

@@ -153,7 +153,7 @@ const labelled =
 
 /** The results of trees are float32, whatever they read; `convertPrecision` converts them. */
 const tree = (infer: InferRule): Op => ({
-  infer: (c) => infer(Object.assign({}, c, { dtype: () => DType.FLOAT })),
+  infer: (c) => infer(c.with({ dtype: () => DType.FLOAT })),
   vjp: flat,
   isCostly: true,
 });
