@@ -144,9 +144,9 @@ export class Graph implements Facts {
 
   /** Appends a node made elsewhere. */
   append(node: NodeProto): void {
+    this.infer(this, node);
     this.proto.node.push(node);
     for (const output of node.output) this.#taken.add(output);
-    this.infer(this, node);
   }
 
   /** Returns the node that produces a value; undefined for inputs and constants. */

@@ -55,10 +55,11 @@ export function lower(
   const write = (node: NodeProto): void => {
     const op = opKey(node);
     try {
+      const lowering = appliesTo(g, node, stage) ? formOf(node) : undefined;
+      if (lowering === undefined) return g.append(node);
       inferNode(g, node);
       const before = graph.node.length;
-      const lowering = appliesTo(g, node, stage) ? formOf(node) : undefined;
-      const values = lowering?.(g, node, attributesOf(node));
+      const values = lowering(g, node, attributesOf(node));
       const made = graph.node.splice(before);
       nameAfter(node, made);
       // The new nodes may have to be replaced in turn.
