@@ -10,7 +10,7 @@ import {
   vectorNameOf,
 } from './ir/convention.ts';
 import { fault, OnnxError, typed, type Fault } from './ir/errors.ts';
-import { capturedBy, valueInfo, type Value } from './ir/graph.ts';
+import { readBy, valueInfo, type Value } from './ir/graph.ts';
 import { encodeModel } from './ir/model.ts';
 import type { Shape } from './ir/shape.ts';
 import { DType, dtypeName, shapeOf } from './ir/tensor.ts';
@@ -232,7 +232,7 @@ function addOutputs(
 /** Returns the noise inputs that nodes read; removes the others from the graph, in place. */
 function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[] {
   if (noise.length === 0) return [];
-  const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  const read = new Set(graph.node.flatMap(readBy));
   const left = new Set(noise.filter(({ name }) => !read.has(name)).map(({ name }) => name));
   graph.input = graph.input.filter(({ name }) => !left.has(name));
   return noise.filter(({ name }) => read.has(name));

@@ -5,7 +5,7 @@ import { fault, OnnxError, Refusal } from '../ir/errors.ts';
 import type { AttributeValues } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
 import { Builder } from '../ir/builder.ts';
-import { capturedBy, type Operand, type Value } from '../ir/graph.ts';
+import { readBy, type Operand, type Value } from '../ir/graph.ts';
 import type { Dimension, Shape } from '../ir/shape.ts';
 import { checkNode } from '../ir/operands.ts';
 import { DType, tensorOf, type TensorProto } from '../ir/tensor.ts';
@@ -67,7 +67,7 @@ function inWords<T>(what: string, make: () => T): T {
 
 /** Removes the inputs of a graph that nothing reads, in place. */
 function dropUnreadInputs(graph: GraphProto): void {
-  const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  const read = new Set(graph.node.flatMap(readBy));
   for (const { name } of graph.output) read.add(name);
   graph.input = graph.input.filter(({ name }) => read.has(name));
 }

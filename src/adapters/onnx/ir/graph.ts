@@ -286,9 +286,15 @@ export function valueInfo(name: string, dtype: DType, shape: Shape | undefined):
 }
 
 /** Returns the values of the surrounding graph that a node's subgraphs read, each once. */
-export function capturedBy(node: NodeProto): string[] {
+export function capturedBy(node: NodeProto): readonly string[] {
   const bodies = subgraphsOf(node);
   return bodies.length === 0 ? [] : [...new Set(bodies.flatMap(freeIn))];
+}
+
+/** Returns the values that a node reads: its inputs, then the values of its graph that its subgraphs read. */
+export function readBy(node: NodeProto): readonly string[] {
+  const captured = capturedBy(node);
+  return captured.length === 0 ? node.input : [...node.input, ...captured];
 }
 
 function freeIn(graph: GraphProto): string[] {
@@ -298,7 +304,7 @@ function freeIn(graph: GraphProto): string[] {
       .concat(graph.node.flatMap(({ output }) => output)),
   );
   return graph.node
-    .flatMap((node) => [...node.input, ...capturedBy(node)])
+    .flatMap(readBy)
     .concat(graph.output.map(({ name }) => name))
     .filter((name) => !own.has(name));
 }

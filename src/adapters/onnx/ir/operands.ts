@@ -28,10 +28,10 @@ export function checkNode(op: unknown, inputs: unknown, attributes: AttributeVal
   if (typeof op !== 'string' || op === '') refuse(`op: its name must be a string, got ${show(op)}.`);
   if (!Array.isArray(inputs))
     refuse(`${op}: its inputs must be a list of values and numbers, got ${show(inputs)}.`);
-  for (const [i, input] of inputs.entries()) {
+  inputs.forEach((input: unknown, i) => {
     if (input !== undefined && typeof input !== 'string' && typeof input !== 'number')
       refuse(`${op}: input ${i} must be a value of the graph or a number, got ${show(input)}.`);
-  }
+  });
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes))
     refuse(`${op}: its attributes must be an object, got ${show(attributes)}.`);
   for (const [name, value] of Object.entries(attributes)) {

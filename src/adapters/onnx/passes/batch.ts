@@ -4,11 +4,11 @@
  * @module
  */
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { attributesOf } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
-import { capturedBy, Graph, type Value } from '../ir/graph.ts';
+import { readBy, Graph, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import { batchSymbol, type Samples } from '../ir/samples.ts';
 import { opOf } from '../ops/index.ts';
@@ -78,7 +78,7 @@ export function meetingSamples({ graph }: Model, freed: readonly string[]): Faul
   const counts = new Set<Value>();
   const faults: Fault[] = [];
   for (const node of graph.node) {
-    const read = subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
+    const read = readBy(node);
     const [varies, counted] = [read.some((name) => samples.has(name)), read.some((name) => counts.has(name))];
     if (!varies && !counted) continue;
     try {

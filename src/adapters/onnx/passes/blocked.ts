@@ -13,7 +13,7 @@ import type { NodeProto } from 'onnx-buf';
 import { attributesOf, type Attributes } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
-import { capturedBy, type Value } from '../ir/graph.ts';
+import { readBy, type Value } from '../ir/graph.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
 import { isStatic, type Shape } from '../ir/shape.ts';
@@ -74,8 +74,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
 function soleRelus(nodes: readonly NodeProto[], results: ReadonlySet<Value>): Map<Value, NodeProto> {
   const readers = new Map<Value, Set<NodeProto>>();
   for (const node of nodes) {
-    for (const name of [...node.input, ...capturedBy(node)])
-      readers.set(name, (readers.get(name) ?? new Set()).add(node));
+    for (const name of readBy(node)) readers.set(name, (readers.get(name) ?? new Set()).add(node));
   }
   return new Map(
     Array.from(readers).flatMap(([name, [first, ...others]]) =>

@@ -7,7 +7,7 @@ import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
-import { capturedBy, type Value } from '../ir/graph.ts';
+import { readBy, type Value } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
 import { isStatic, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
@@ -70,7 +70,7 @@ function chainsIn(
   const dependent = new Set(wrt);
   const readers = new Map<Value, number>();
   for (const node of nodes) {
-    const read = [...node.input, ...capturedBy(node)];
+    const read = readBy(node);
     for (const name of read) readers.set(name, (readers.get(name) ?? 0) + 1);
     if (read.some((name) => dependent.has(name))) for (const output of node.output) dependent.add(output);
   }

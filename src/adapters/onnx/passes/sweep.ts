@@ -1,8 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
 import { faultOf, Refusal, refuse, sentence, type Fault } from '../ir/errors.ts';
-import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { capturedBy, type Value } from '../ir/graph.ts';
+import { readBy, type Value } from '../ir/graph.ts';
 import type { Shape } from '../ir/shape.ts';
 import { DType, isContinuous, isNarrow } from '../ir/tensor.ts';
 import { opKey } from '../ir/domain.ts';
@@ -80,10 +80,6 @@ function pullBack(
   return { gradients, faults };
 }
 
-/** Returns the values that a node reads: its inputs, then the values of this graph that its subgraphs read. */
-const readBy = (node: NodeProto): readonly Value[] =>
-  subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
-
 /** Returns the nodes on paths from the values `wrt` to the loss. */
 export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): NodeProto[] {
   const nodes = [...g.proto.node];
@@ -118,14 +114,14 @@ function reachedFrom(
     const fromIntegers = read.some((input) => isQuantized(g.dtypeOf(input)));
     const { inputs, outputs } = opOf(node)?.integers ?? {};
     const quantizes = outputs !== undefined && inputs === undefined;
-    for (const [k, output] of node.output.entries()) {
+    node.output.forEach((output, k) => {
       const dtype = g.dtypeOf(output);
       // A derivative passes through integers that represent real numbers, or is refused, but does not end there.
       const listed = outputs?.includes(k) ?? false;
       const isReal = isContinuous(dtype) || ((fromIntegers || listed) && isQuantized(dtype));
       const isFollowed = quantizes ? listed : isReal;
       if (output !== '' && isFollowed) active.add(output);
-    }
+    });
   }
   return active;
 }

@@ -13,7 +13,7 @@ import { faultOf, OnnxError, refuse, sentence, typed, type Fault } from '../ir/e
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import { bodyIn } from '../ir/body.ts';
 import { Builder } from '../ir/builder.ts';
-import { capturedBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
+import { capturedBy, readBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
@@ -100,7 +100,7 @@ function mapNode(copies: Copies, node: NodeProto): void {
   const { one, g, count, values, shared } = copies;
   const isMapped = (name: string): boolean => values.has(name);
   const named = (name: string): Value => shared.get(name) ?? name;
-  if (![...node.input, ...capturedBy(node)].some(isMapped)) return copyNode(g, node, named);
+  if (!readBy(node).some(isMapped)) return copyNode(g, node, named);
   if (foldsAway(one, node)) {
     for (const output of node.output) {
       const known = one.integersOf(output) ?? [];
@@ -191,7 +191,7 @@ const foldsAway = (one: Graph, { output }: NodeProto): boolean =>
 export function finish(model: Model, { g }: Mapped, outputs: ReadonlyMap<string, Value>): Model {
   for (const [name, value] of outputs) g.addOutput(name, value);
   prune(g.proto);
-  const read = new Set(g.proto.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  const read = new Set(g.proto.node.flatMap(readBy));
   g.proto.input = g.proto.input.filter(({ name }) => read.has(name));
   return Object.assign(model, { graph: g.proto });
 }

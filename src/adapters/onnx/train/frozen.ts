@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Graph, capturedBy, valueInfo } from '../ir/graph.ts';
+import { Graph, readBy, valueInfo } from '../ir/graph.ts';
 import { opOf } from '../ops/index.ts';
 import { opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
@@ -56,13 +56,13 @@ export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): F
   first.graph.output = infos();
   prune(first.graph);
   const data = graph.input.map(({ name }) => name).filter((name) => !parameters.includes(name));
-  const frozenReads = readBy(first.graph.node);
+  const frozenReads = allReadBy(first.graph.node);
   first.graph.input = first.graph.input.filter(({ name }) => frozenReads.has(name));
 
   const own = new Set(parts.frozen);
   graph.node = graph.node.filter((node) => !own.has(node));
   prune(graph);
-  const reads = readBy(graph.node);
+  const reads = allReadBy(graph.node);
   graph.input = [
     ...graph.input.filter(({ name }) => parameters.includes(name) || reads.has(name)),
     ...infos(),
@@ -78,10 +78,7 @@ export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): F
   };
 }
 
-const inputsOf = (node: NodeProto): string[] =>
-  [...node.input, ...capturedBy(node)].filter((name) => name !== '');
-
-const readBy = (nodes: readonly NodeProto[]): ReadonlySet<string> => new Set(nodes.flatMap(inputsOf));
+const allReadBy = (nodes: readonly NodeProto[]): ReadonlySet<string> => new Set(nodes.flatMap(readBy));
 
 /** Returns the nodes that depend on data but on no parameter, and their results that other nodes read. */
 function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
@@ -91,18 +88,19 @@ function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
   const frozen: NodeProto[] = [];
   const others: NodeProto[] = [];
   for (const node of graph.node) {
-    const inputs = inputsOf(node);
+    const inputs = readBy(node);
     const isMoving = opOf(node)?.draws !== undefined || inputs.some((name) => moving.has(name));
     const isFrozen = !isMoving && inputs.some((name) => still.has(name));
     (isFrozen ? frozen : others).push(node);
     for (const output of node.output) {
+      if (output === '') continue;
       if (isMoving) moving.add(output);
       else if (isFrozen) still.add(output);
     }
   }
   const results = graph.output.map(({ name }) => name);
   if (!frozen.some(isWorthKeeping) || results.some((name) => still.has(name))) return null;
-  const reads = readBy(others);
+  const reads = allReadBy(others);
   const features = frozen
     .flatMap(({ output }) => output)
     .filter((name) => name !== '' && reads.has(name) && !data.has(name));

@@ -7,7 +7,7 @@ import { sizeOf } from '../../../core/layout.ts';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { capturedBy, type Value } from '../ir/graph.ts';
+import { capturedBy, readBy, type Value } from '../ir/graph.ts';
 import { isIdentity } from '../ir/node.ts';
 import type { Samples } from '../ir/samples.ts';
 import { axisFrom, isStatic } from '../ir/shape.ts';
@@ -175,7 +175,7 @@ function isRow(g: Builder, parameter: Value, result: Value): boolean {
  * that follows.
  */
 export function withBias({ g, nodes }: Pick<Sampled, 'g' | 'nodes'>, result: Value): Value {
-  const users = nodes.filter((node) => node.input.includes(result) || capturedBy(node).includes(result));
+  const users = nodes.filter((node) => readBy(node).includes(result));
   if (users.length !== 1 || opOf(users[0])?.operand !== 'added') return result;
   const other = users[0].input.find((name) => name !== result);
   const [shape, whole] = [g.shapeOf(result), g.shapeOf(users[0].output[0])];

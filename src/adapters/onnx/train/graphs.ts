@@ -7,7 +7,7 @@ import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto, TypeProto } from 'onnx-buf';
 import { nodeAttributes } from '../ir/attributes.ts';
-import { capturedBy, Graph, valueInfo } from '../ir/graph.ts';
+import { readBy, Graph, valueInfo } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
 import type { NoiseInput } from '../ir/noise.ts';
 import { DType, shapeOf, tensorOf } from '../ir/tensor.ts';
@@ -88,7 +88,7 @@ export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): Sh
   const made = new Set<string>();
   graph.node = graph.node.flatMap((node) => {
     const added: NodeProto[] = [];
-    for (const name of [...node.input, ...capturedBy(node)]) {
+    for (const name of readBy(node)) {
       const found = likes.get(name);
       const shape = outputs.get(name);
       if (found === undefined || shape === undefined || made.has(name)) continue;
@@ -103,7 +103,7 @@ export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): Sh
   });
   graph.output = [...outputs.values()].map((name) => valueInfo(name, DType.INT64, undefined));
   prune(graph);
-  const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  const read = new Set(graph.node.flatMap(readBy));
   graph.input = graph.input.filter(({ name }) => read.has(name) && !likes.has(name));
   return { bytes: encodeModel(model), inputs: graph.input.map(({ name }) => name), outputs };
 }

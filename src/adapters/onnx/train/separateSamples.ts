@@ -2,7 +2,7 @@ import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { Refusal, refuse } from '../ir/errors.ts';
-import { capturedBy, type Value } from '../ir/graph.ts';
+import { readBy, type Value } from '../ir/graph.ts';
 import { batchSymbol, type Samples } from '../ir/samples.ts';
 import { isStatic, type Shape } from '../ir/shape.ts';
 import { opOf } from '../ops/index.ts';
@@ -28,7 +28,7 @@ export function separateSamples(
   for (const { name } of g.proto.input) if (!own.has(name) && isWhole(name)) samples.set(name, first);
   const reached = new Set(own);
   for (const node of nodes) {
-    const read = [...node.input, ...capturedBy(node)];
+    const read = readBy(node);
     const depends = read.some((name) => reached.has(name));
     if (depends) for (const output of node.output) reached.add(output);
     const varies = read.some((name) => samples.has(name));
@@ -50,7 +50,7 @@ export function nodesBehind(g: Builder, values: readonly Value[]): NodeProto[] {
   const found: NodeProto[] = [];
   for (const node of g.proto.node.toReversed()) {
     if (!node.output.some((name) => needed.has(name))) continue;
-    for (const name of [...node.input, ...capturedBy(node)]) needed.add(name);
+    for (const name of readBy(node)) needed.add(name);
     found.push(node);
   }
   return found.toReversed();
