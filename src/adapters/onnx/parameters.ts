@@ -1,6 +1,7 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
 import { subgraphsOf } from './ir/attributes.ts';
+import { opKey } from './ir/domain.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './ir/model.ts';
@@ -35,6 +36,7 @@ export interface Candidate {
 /** Returns every constant float tensor of a model, with its role. `gatherConstants` must have run. */
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
   const readers = readersOf(graph);
+  const standardizesGroups = groupOperands(graph, readers);
   const followed = tiesIn(graph, origins, readers);
   const computed = computedWeights(graph.node, graph.initializer);
   const facts = {
@@ -52,7 +54,8 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     if (leader !== undefined) return `a copy of ${JSON.stringify(leader)}, trained with it unless chosen too`;
     if (kind === 'function') return 'computed in a function from the arguments of a call';
     if (!readers.has(name)) return 'used by no node';
-    if (kind === 'constant' && isNeutral(tensor)) return 'ones or zeros added by an exporter';
+    if ((kind === 'constant' || standardizesGroups(name)) && isNeutral(tensor))
+      return 'ones or zeros added by an exporter';
     return undefined;
   }
 
@@ -103,6 +106,24 @@ function tiesIn(
   }
   return followed;
 }
+
+/**
+ * Returns a test for tensors that are only scales and biases of InstanceNormalizations between two Reshapes. Exporters
+ * write a group normalization so, whose own scale and bias are applied after the second Reshape.
+ */
+function groupOperands(graph: GraphProto, readers: ReadonlyMap<string, Reader[]>): (name: string) => boolean {
+  const reshaped = new Set(graph.node.filter(isReshape).map(({ output }) => output[0]));
+  const isGrouped = ([node, i]: Reader) => {
+    const after = readers.get(node.output[0]);
+    return i > 0 && reshaped.has(node.input[0]) && after?.every(([reader]) => isReshape(reader));
+  };
+  return (name) =>
+    (readers.get(name) ?? []).every(
+      (reader) => opKey(reader[0]) === 'InstanceNormalization' && isGrouped(reader),
+    );
+}
+
+const isReshape = (node: NodeProto): boolean => opKey(node) === 'Reshape';
 
 /** True if a reader uses a tensor as a running mean or variance. */
 const readsStatistic = ([node, i]: Reader): boolean => opOf(node)?.statistics?.includes(i) ?? false;

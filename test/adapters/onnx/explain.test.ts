@@ -141,3 +141,31 @@ test('weights that are computed from others: those of weight normalization are t
     power: [false, 'computed into a value that is no weight of a layer'],
   });
 });
+
+test('torch writes a group normalization with ones and zeros of its own, which are not trained', () => {
+  const model = modelFrom({
+    inputs: { x: [2, 4, 5] },
+    outputs: { y: [2, 4, 5], z: [2, 4, 5] },
+    initializers: [
+      integers('grouped', [2, 2, 10]),
+      integers('shape', [2, 4, 5]),
+      floats('ones', [2], [1, 1]),
+      floats('zeros', [2], [0, 0]),
+      floats('gamma', [4, 1], [1, 1, 1, 1]),
+      floats('beta', [4, 1], [0, 0, 0, 0]),
+      floats('scale', [4], [1, 1, 1, 1]),
+      floats('bias', [4], [0, 0, 0, 0]),
+    ],
+    nodes: [
+      node('Reshape', ['x', 'grouped'], 'groups'),
+      node('InstanceNormalization', ['groups', 'ones', 'zeros'], 'standard'),
+      node('Reshape', ['standard', 'shape'], 'channels'),
+      node('Mul', ['channels', 'gamma'], 'scaled'),
+      node('Add', ['scaled', 'beta'], 'y'),
+      node('InstanceNormalization', ['y', 'scale', 'bias'], 'z'),
+    ],
+  });
+  const found = explain(model).parameters.map(({ name, byDefault, why }) => (byDefault ? name : why));
+  const added = 'ones or zeros added by an exporter';
+  expect(found).toEqual([added, added, 'gamma', 'beta', 'scale', 'bias']);
+});
