@@ -76,8 +76,12 @@ function axis(name: string, given: ArrayLike<number>, least: number): Float64Arr
     throw new RangeError(`fromGrid: ${name} must have ${least} values or more, got ${values.length}.`);
   }
   const step = (values[values.length - 1] - values[0]) / (values.length - 1);
+  // Coordinates far from 0 are themselves rounded.
+  const rounding = 2 * Number.EPSILON * Math.max(Math.abs(values[0]), Math.abs(values[values.length - 1]));
   const uneven = values.findIndex(
-    (value, i) => !(Math.abs(value - (values[0] + i * step)) <= 1e-6 * Math.abs(step)),
+    (value, i) =>
+      !(Math.abs(value - (values[0] + i * step)) <= 1e-6 * Math.abs(step) + rounding) ||
+      value <= values[i - 1],
   );
   if (values.length > 1 && (!(step > 0) || uneven >= 0)) {
     const where = uneven >= 0 ? `${name}[${uneven}] is ${values[uneven]}` : `its step is ${step}`;
