@@ -1,6 +1,7 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { everyOther, fit, labelWidth, linearTicks, logTicks, type Tick } from './ticks.ts';
 import { drawableSize } from '../grid/statistics.ts';
+import { offsetOf } from './offset.ts';
 import type { AxisScale } from './attributes.ts';
 
 /** One axis: a map from values to pixels, and ticks. */
@@ -20,6 +21,13 @@ export interface TickOptions {
   readonly fontSize?: number | undefined;
   /** True if labels stand side by side, and so need room. @defaultValue false */
   readonly horizontal?: boolean | undefined;
+  /**
+   * True if labels far from 0 leave out the offset of the domain, which the name of the axis must then tell
+   * ({@link nameLess}).
+   *
+   * @defaultValue true
+   */
+  readonly offset?: boolean | undefined;
 }
 
 /** Returns an axis from `domain` to `range` (px), with about one labeled tick every five font sizes. */
@@ -27,29 +35,31 @@ export function axisOf(
   kind: AxisScale,
   domain: readonly [number, number],
   range: readonly [number, number],
-  { fontSize = 14, horizontal = false }: TickOptions = {},
+  { fontSize = 14, horizontal = false, offset = true }: TickOptions = {},
 ): Axis {
   const length = Math.abs(range[1] - range[0]);
   const count = Math.max(2, Math.round(length / (5 * fontSize)));
   const [low, high] = domain;
+  const left = offset ? (offsetOf(kind, domain)?.value ?? 0) : 0;
+  const linear = (n: number) => linearTicks(low, high, n, left);
   if (kind === 'log') {
     const scale = scaleLog().domain(domain).range(range);
     const at = (value: number) => (value > 0 ? scale(value) : NaN);
     // Over less than half a decade, a log axis has linear ticks.
-    const ticksOf = high < 3 * low ? linearTicks : logTicks;
+    const ticksOf = high < 3 * low ? linear : (n: number) => logTicks(low, high, n);
     const across = (value: number) => Math.abs(at(value) - range[0]);
     const fits = (ticks: readonly Tick[]) => !horizontal || fit(ticks, across, fontSize);
-    const ticks = fewestLabels((n) => ticksOf(low, high, n), count, fits);
+    const ticks = fewestLabels(ticksOf, count, fits);
     return { kind, domain, range, ticks, at };
   }
   const scale = scaleLinear().domain(domain).range(range);
   const across = (value: number) => Math.abs(scale(value) - range[0]);
   const fits = (ticks: readonly Tick[]) => !horizontal || fit(ticks, across, fontSize);
-  let ticks = fewestLabels((n) => linearTicks(low, high, n), count, fits);
+  let ticks = fewestLabels(linear, count, fits);
   // One label tells no scale: a low axis takes the coarsest ticks that have two, if there is room for them.
-  for (let n = count + 1; ticks.length < 2 && n <= length / (1.5 * fontSize); n++) {
-    const finer = linearTicks(low, high, n);
-    if (fits(finer)) ticks = finer;
+  for (let n = 2; labeled(ticks) < 2 && n <= length / (1.5 * fontSize); n++) {
+    const finer = thinned(linear(n), fits);
+    if (labeled(finer) >= 2) ticks = finer;
   }
   return { kind, domain, range, ticks, at: (value) => scale(value) };
 }
@@ -62,9 +72,18 @@ function fewestLabels(
 ): readonly Tick[] {
   let ticks = ticksOf(count);
   for (let n = count - 1; n > 1 && !fits(ticks); n--) ticks = ticksOf(n);
-  while (!fits(ticks) && ticks.filter(({ label }) => label !== null).length > 1) ticks = everyOther(ticks);
-  return ticks;
+  return thinned(ticks, fits);
 }
+
+/** Drops every other label until they fit or one is left. */
+function thinned(ticks: readonly Tick[], fits: (ticks: readonly Tick[]) => boolean): readonly Tick[] {
+  let kept = ticks;
+  while (!fits(kept) && labeled(kept) > 1) kept = everyOther(kept);
+  return kept;
+}
+
+/** Returns the number of labels. */
+const labeled = (ticks: readonly Tick[]): number => ticks.filter(({ label }) => label !== null).length;
 
 /** Returns the width of the widest label, px. */
 export function widestLabel({ ticks }: Pick<Axis, 'ticks'>, fontSize: number): number {

@@ -2,6 +2,7 @@ import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
 import { legendOf, legendWidth, referenceEntry } from './legend.ts';
+import { namedLess } from './offset.ts';
 import { diamond } from './reference.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened } from './text.ts';
@@ -40,7 +41,8 @@ export function boxplotSvg(columns: readonly Column[], given: Attributes): strin
   const entries = columns.some(({ reference }) => reference !== undefined)
     ? [referenceEntry(attributes.reference)]
     : [];
-  const wide = frameOf(attributes, labelsWidth(yscale, domain, attributes), legendWidth(entries, attributes));
+  const named = namedLess(attributes, null, [yscale, domain]);
+  const wide = frameOf(named, labelsWidth(yscale, domain, attributes), legendWidth(entries, attributes));
   const names = namesBelow(columns, wide, attributes);
   const box: Frame = { ...wide, left: names.left, bottom: names.bottom, xlabel: '' };
   const slot = (box.right - box.left) / columns.length;
@@ -52,7 +54,7 @@ export function boxplotSvg(columns: readonly Column[], given: Attributes): strin
     attributes,
     gridLines(attributes, box, null, y),
     clipped(box, boxes.join('')),
-    axesOf(attributes, box, null, y),
+    axesOf(named, box, null, y),
     names.draw(box, slot),
     legendOf(entries, box, attributes),
     xlabelOf(attributes, wide.xlabel, (box.left + box.right) / 2),

@@ -1,5 +1,5 @@
 import { widestLabel, type Axis } from './axes.ts';
-import { colorAt, valueAxis, type Field } from './field.ts';
+import { colorAt, valueAxis, valueName, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { shares, sideways, sizeWithin, type Box, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
@@ -11,26 +11,28 @@ interface BarPlan {
   readonly thickness: number;
   /** Size of the labels, reduced if they would be too wide. */
   readonly labelSize: number;
-  /** True if there is room for the name of the values. */
-  readonly named: boolean;
+  /** Name of the values; empty if there is no room for it and labels leave no offset out. */
+  readonly title: string;
   readonly total: number;
 }
 
 /** Returns the sizes of the bar, its labels and its name, within their share of the picture. */
 function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandscapeAttributes): BarPlan {
+  const title = valueName(field, zscale);
   const [gap, thickness] = [1.15 * fontSize, 1.3 * fontSize];
   const axis = valueAxis(field, zscale, [0.85 * height, 0], fontSize);
   const widest = widestLabel(axis, fontSize);
   const bare = gap + thickness + 0.7 * fontSize;
   const name = 1.7 * fontSize;
   const room = shares.right * width;
-  const named = field.label !== '' && bare + widest + name <= room;
-  const labels = Math.min(widest, room - bare);
+  const isLess = title !== field.label;
+  const named = title !== '' && (isLess || bare + widest + name <= room);
+  const labels = Math.min(widest, room - bare - (isLess ? name : 0));
   return {
     gap,
     thickness,
     labelSize: sizeWithin(widest, labels, fontSize),
-    named,
+    title: named ? title : '',
     total: bare + labels + (named ? name : 0),
   };
 }
@@ -67,7 +69,7 @@ export function colorBar(
   const ink = inkOn(background);
   const nameX = attributes.width - (box.shift ?? 0) - 0.5 * fontSize;
   const middle = (box.top + box.bottom) / 2;
-  const name = plan.named ? sideways(field.label, nameX, middle, 1.1 * fontSize, height) : '';
+  const name = sideways(plan.title, nameX, middle, 1.1 * fontSize, height);
   const frame = el('rect', { x: left, y: box.top, width, height: box.bottom - box.top });
   return [
     field.above ? arrow(bar, box.top, -0.6 * fontSize, colorAt(field, field.high), ink.frame) : '',

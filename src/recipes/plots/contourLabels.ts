@@ -5,7 +5,7 @@
  */
 import { ticks as niceTicks } from 'd3-array';
 import { ringsAbove, type Ring } from './contours.ts';
-import { labelWidth, plain, tickLabels } from './ticks.ts';
+import { labelWidth, plainLabels, tickLabels } from './ticks.ts';
 import type { Box } from './frame.ts';
 import type { Transform, ValueScale } from '../grid/valueScale.ts';
 import type { Grid } from './upsample.ts';
@@ -54,10 +54,10 @@ export function roundLevels(
 
 /** Returns the labels of transformed levels in the user's units; levels in equal steps are labeled as on an axis. */
 export function levelLabels(levels: readonly number[], { invert }: Transform, linear: boolean): string[] {
-  const values = levels.map((level) => Number(invert(level).toPrecision(12)));
+  const values = levels.map((level) => Number(invert(level).toPrecision(14)));
   const steps = values.slice(1).map((value, k) => value - values[k]);
   const even = steps.every((step) => Math.abs(step - steps[0]) < 1e-6 * Math.abs(steps[0]));
-  return linear && even && values.length > 1 ? tickLabels(values) : values.map(plain);
+  return linear && even && values.length > 1 ? tickLabels(values) : plainLabels(values);
 }
 
 /** Finds places for labels on the lines of a grid: at most one per line, without overlap. */

@@ -1,6 +1,7 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
 import { legendOf, legendWidth, referenceEntry } from './legend.ts';
+import { namedLess } from './offset.ts';
 import { diamond, type Reference } from './reference.ts';
 import { el, polygon, polyline } from './svg.ts';
 import type { ConvergenceAttributes } from './convergenceAttributes.ts';
@@ -44,7 +45,8 @@ export function convergenceSvg(curves: readonly Curve[], given: Attributes): str
       : ylims;
   const marks = references.length > 0 ? [referenceEntry(attributes.reference)] : [];
   const entries = attributes.legend ? [...curves, ...marks] : [];
-  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
+  const named = namedLess(attributes, [xscale, xDomain], [yscale, yDomain]);
+  const box = frameOf(named, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
   const x = axisOf(xscale, xDomain, [box.left, box.right], { fontSize, horizontal: true });
   const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });
   const faint = curves.flatMap((curve) => {
@@ -70,7 +72,7 @@ export function convergenceSvg(curves: readonly Curve[], given: Attributes): str
     attributes,
     gridLines(attributes, box, x, y),
     clipped(box, ...bands, ...faint, ...medians),
-    axesOf(attributes, box, x, y),
+    axesOf(named, box, x, y),
     ...references.map((mark) => diamond(x.at(mark.x), y.at(mark.y), mark.color)),
     legendOf(entries, box, attributes),
   );

@@ -1,7 +1,7 @@
 import { vegaDash } from './color.ts';
 import { densityRange, hasLegend, mostStrokes, placesRange, type DensityCurve } from './densitySvg.ts';
 import { faded } from './ink.ts';
-import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
+import { finiteOrNull, formatOf, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { evenlyTaken } from '../grid/statistics.ts';
 import { partsOf } from './traces.ts';
 import type { FilledDensity } from './densityAttributes.ts';
@@ -33,7 +33,7 @@ export function densityPlotly(curves: readonly DensityCurve[], attributes: Fille
             x: evenlyTaken(values, mostStrokes),
             y: evenlyTaken(values, mostStrokes).map(() => range[0]),
             marker: { symbol: 'line-ns-open', size: 10, color },
-            hovertemplate: '%{x:.4g}<extra>%{fullData.name}</extra>',
+            hovertemplate: `%{x:${formatOf(values)}}<extra>%{fullData.name}</extra>`,
           },
         ]
       : []),

@@ -1,6 +1,7 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Box } from './frame.ts';
 import { legendOf, legendWidth } from './legend.ts';
+import { namedLess } from './offset.ts';
 import { el, polygon, polyline, px } from './svg.ts';
 import { drawableSize, evenlyTaken } from '../grid/statistics.ts';
 import type { lineDash } from './color.ts';
@@ -57,7 +58,8 @@ export function densitySvg(curves: readonly DensityCurve[], given: FilledDensity
   const entries = hasLegend(curves, attributes)
     ? curves.map(({ name, color, dash }) => ({ name, color, dash: dash.svg }))
     : [];
-  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
+  const named = namedLess(attributes, [xscale, xDomain], [yscale, yDomain]);
+  const box = frameOf(named, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
   const x = axisOf(xscale, xDomain, [box.left, box.right], { fontSize, horizontal: true });
   const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });
   // Densities near 0 are drawn below the lower end of a log axis.
@@ -78,7 +80,7 @@ export function densitySvg(curves: readonly DensityCurve[], given: FilledDensity
     attributes,
     gridLines(attributes, box, x, y),
     clipped(box, ...shapes, ...(points ? curves.map((curve) => strokes(curve, x, box, fontSize)) : [])),
-    axesOf(attributes, box, x, y),
+    axesOf(named, box, x, y),
     legendOf(entries, box, attributes),
   );
 }

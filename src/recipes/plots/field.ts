@@ -10,6 +10,7 @@ import { colorMap, type ColorMap } from './color.ts';
 import { columnOf, type FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { drawableSize, quantileSorted, robustLimits, sortedFinite } from '../grid/statistics.ts';
 import { transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
+import { nameLess, offsetOf } from './offset.ts';
 import { symlogTicks, type Tick } from './ticks.ts';
 import type { AdaptiveReport, LandscapeData } from '../grid/data.ts';
 import type { Grid } from './upsample.ts';
@@ -20,6 +21,8 @@ export interface Field extends Grid {
   readonly y: Float64Array;
   /** Transformed values; NaN where they are not finite or have no logarithm. */
   readonly values: Float64Array;
+  /** Values in the user's units. */
+  readonly raw: Float64Array;
   /** Transformed values at both ends of the colors. */
   readonly low: number;
   readonly high: number;
@@ -28,7 +31,7 @@ export interface Field extends Grid {
   /** True if values lie below `low`, above `high`. */
   readonly below: boolean;
   readonly above: boolean;
-  /** Name of the transformed values. */
+  /** Name of the values on their axis. */
   readonly label: string;
   readonly color: ColorMap;
   readonly transform: Transform;
@@ -75,6 +78,7 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     x: data.x,
     y: data.y,
     values,
+    raw,
     oneUnit: haveOneUnit(data.plane),
     low,
     high: flat ? low + (size > 1e-270 ? 1e-3 * size : 1) : high,
@@ -116,22 +120,45 @@ export function colorAt({ low, high, color }: Field, value: number): string {
   return color(Math.min(1, Math.max(0, (value - low) / (high - low))));
 }
 
-/** Returns an axis of the field's transformed values over `range`, px, with ticks in the user's units. */
+/** Returns the kind and the domain of the field's values, in the user's units unless zscale is `'log1p'`. */
+function valueDomain({ low, high, transform }: Field, zscale: ValueScale): Parameters<typeof offsetOf> {
+  if (zscale === 'log') return ['log', [10 ** low, 10 ** high]];
+  return ['linear', zscale === 'symlog' ? [transform.invert(low), transform.invert(high)] : [low, high]];
+}
+
+/** Returns the name of the transformed values. */
+export function transformedName({ label, transform }: Field, zscale: ValueScale): string {
+  if (zscale === 'symlog') return `±log₁₀(1 + |${label}| / ${transform.threshold})`;
+  return zscale === 'log' ? `log₁₀ ${label}` : label;
+}
+
+/** Returns the name of the field's values on a {@link valueAxis}, less the offset of its labels. */
+export function valueName(field: Field, zscale: ValueScale): string {
+  return nameLess(field.label, offsetOf(...valueDomain(field, zscale)));
+}
+
+/**
+ * Returns an axis of the field's transformed values over `range`, px, with ticks in the user's units.
+ *
+ * @param offset - as in {@link TickOptions}
+ */
 export function valueAxis(
-  { low, high, transform }: Field,
+  field: Field,
   zscale: ValueScale,
   range: readonly [number, number],
   fontSize = 14,
+  offset = true,
 ): Axis {
+  const { low, high, transform } = field;
+  const [kind, domain] = valueDomain(field, zscale);
+  const { ticks, at } = axisOf(kind, domain, range, { fontSize, offset });
   if (zscale === 'symlog') {
     const most = Math.max(3, Math.round(Math.abs(range[1] - range[0]) / (3 * fontSize)));
-    return {
-      ...axisOf('linear', [low, high], range),
-      ticks: symlogTicks(low, high, transform, most),
-    };
+    const powers = symlogTicks(low, high, transform, most);
+    const even = ticks.map(({ value, label }): Tick => ({ value: transform.apply(value), label }));
+    return { ...axisOf('linear', [low, high], range), ticks: powers.length > 1 ? powers : even };
   }
-  if (zscale !== 'log') return axisOf('linear', [low, high], range, { fontSize });
-  const { ticks, at } = axisOf('log', [10 ** low, 10 ** high], range, { fontSize });
+  if (zscale !== 'log') return { kind, domain, range, ticks, at };
   return {
     kind: 'linear',
     domain: [low, high],

@@ -2,6 +2,7 @@ import { axisOf, domainOf, type Axis } from './axes.ts';
 import { colors, residualShare, type Band, type FilledFit, type FitCurves } from './fitCurves.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
+import { namedLess } from './offset.ts';
 import { el, polygon, polyline } from './svg.ts';
 
 const RADIUS = 3;
@@ -54,7 +55,7 @@ function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
     labelsWidth('linear', yDomain, attributes),
     labelsWidth('linear', rDomain, attributes),
   );
-  const whole = frameOf(attributes, labels, 0);
+  const whole = frameOf(namedLess(attributes, ['linear', xDomain], ['linear', yDomain]), labels, 0);
   const height = whole.bottom - whole.top;
   const split = Math.round(whole.bottom - residualShare * height);
   const upper = { ...whole, bottom: split - Math.round(0.05 * height), xlabel: '' };

@@ -2,12 +2,13 @@
  * The frame of a figure: the position of the plotting area, and everything around it.
  *
  * Everything is measured in font sizes and limited to a share of the picture, so the plotting area never vanishes: titles
- * are wrapped, names shortened, and axis names omitted if there is no room.
+ * are wrapped, names shortened, and axis names omitted if there is no room, unless they tell an offset.
  *
  * @module
  */
 import { axisOf, widestLabel, type Axis } from './axes.ts';
 import { inkOn } from './ink.ts';
+import { offsetIn } from './offset.ts';
 import { boldness, el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened, wrapped } from './text.ts';
 import { labelWidth } from './ticks.ts';
@@ -58,8 +59,8 @@ export function frameOf(
   const top = 0.8 * fontSize + titleHeight(attributes) + Math.min(above, shares.above * height);
   const bottom = height - 1.9 * fontSize;
   const named = 1.6 * fontSize;
-  const showsY = ylabel !== '' && end - left - named > 0.3 * width;
-  const showsX = xlabel !== '' && bottom - top - named > 0.3 * height;
+  const showsY = ylabel !== '' && (offsetIn(ylabel) !== '' || end - left - named > 0.3 * width);
+  const showsX = xlabel !== '' && (offsetIn(xlabel) !== '' || bottom - top - named > 0.3 * height);
   return {
     left: Math.round(left + (showsY ? named : 0.3 * fontSize)),
     top: Math.round(top),

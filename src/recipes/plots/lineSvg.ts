@@ -3,6 +3,7 @@ import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } f
 import { rightDash, type lineDash } from './color.ts';
 import { inkOn } from './ink.ts';
 import { legendOf, legendWidth, type LegendEntry } from './legend.ts';
+import { namedLess } from './offset.ts';
 import { rightAxis, rightAxisWidth } from './rightAxis.ts';
 import { el, polyline } from './svg.ts';
 import type { FilledLine } from './lineAttributes.ts';
@@ -43,11 +44,12 @@ const valuesOf = (curves: readonly LineCurve[], of: 'x' | 'y' | 'right'): number
 
 /** Returns the lines as SVG. */
 export function lineSvg(curves: readonly LineCurve[], given: FilledLine): string {
-  const attributes = fitted(given);
-  const { yscale, fontSize } = attributes;
+  const { yscale } = given;
   const xDomain = domainOf(valuesOf(curves, 'x'), 'linear', 0);
   const yDomain = domainOf(valuesOf(curves, 'y'), yscale);
-  const entries = entriesOf(curves, attributes);
+  const attributes = namedLess(fitted(given), ['linear', xDomain], [yscale, yDomain]);
+  const { fontSize } = attributes;
+  const entries = entriesOf(curves, given);
   const second = hasRight(curves) ? domainOf(valuesOf(curves, 'right'), 'linear') : null;
   const beside = second === null ? 0 : rightAxisWidth(second, attributes);
   const box = frameOf(

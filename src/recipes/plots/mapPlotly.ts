@@ -2,10 +2,19 @@ import { bisectRight } from 'd3-array';
 import { lineColor } from './color.ts';
 import { shapeOf } from './mapAttributes.ts';
 import { bandValue, barTitle } from './colorbar.ts';
-import { colorAt, valueAxis, type Field } from './field.ts';
+import { colorAt, valueAxis, valueName, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { markerColor } from './overlay.ts';
-import { finiteOrNull, pathMeta, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
+import {
+  finiteOrNull,
+  formatOf,
+  hoveredPlace,
+  hoveredPoint,
+  pathMeta,
+  plotlyAxis,
+  plotlyLayout,
+  type PlotlyFigure,
+} from './plotly.ts';
 import type { MapFigure } from './mapSvg.ts';
 import type { Grid } from './upsample.ts';
 
@@ -20,9 +29,9 @@ export function mapPlotly(figure: MapFigure): PlotlyFigure {
     ...(kind === 'heatmap'
       ? { z: rowsOf(field), ...plotlyColors(field, attributes) }
       : contourTrace(figure, kind)),
-    customdata: rowsOf(field),
+    customdata: rowsOf({ ...field, values: field.raw }),
     name: attributes.zlabel,
-    hovertemplate: 'x %{x:.4g}<br>y %{y:.4g}<br>%{customdata:.4g}<extra></extra>',
+    hovertemplate: `${hoveredPlace(x, y)}%{fullData.name} %{customdata:${formatOf(field.raw)}}<extra></extra>`,
   };
   const center = {
     type: 'scatter',
@@ -83,7 +92,7 @@ function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf'
     colorscale: stops.map((color, k) => [k / (stops.length - 1), color]),
     showscale: attributes.colorbar,
     colorbar: {
-      title: { text: barTitle(field.label, field), side: 'right' },
+      title: { text: barTitle(valueName(field, attributes.zscale), field), side: 'right' },
       tickvals: tickvals.map(index),
       ticktext,
     },
@@ -101,20 +110,23 @@ function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf'
 /** Returns transformed values as rows, with null for missing ones. */
 export function rowsOf({ nx, ny, values }: Grid): (number | null)[][] {
   return Array.from({ length: ny }, (_, j) =>
-    Array.from(values.subarray(j * nx, (j + 1) * nx), (value) => (Number.isNaN(value) ? null : value)),
+    Array.from(values.subarray(j * nx, (j + 1) * nx), (value) => (Number.isFinite(value) ? value : null)),
   );
 }
 
 /** Returns colors and color bar, labeled in the user's units. */
 export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes): Record<string, unknown> {
-  const { low, high, color, label } = field;
+  const { low, high, color } = field;
   return {
     zmin: low,
     zmax: high,
     // As pairs, because plotly does not know every map by name.
     colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, color(k / 64)]),
     showscale: attributes.colorbar,
-    colorbar: { title: { text: barTitle(label, field), side: 'right' }, ...plotlyTicks(field, attributes) },
+    colorbar: {
+      title: { text: barTitle(valueName(field, attributes.zscale), field), side: 'right' },
+      ...plotlyTicks(field, attributes),
+    },
   };
 }
 
@@ -170,7 +182,6 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
       line: { color: color ?? lineColor(k), width: 1.2 },
     },
     customdata: Array.from(path.loss, (loss, t) => finiteOrNull([loss, path.residual[t]])),
-    hovertemplate:
-      'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',
+    hovertemplate: hoveredPoint(path.loss),
   }));
 }

@@ -5,6 +5,7 @@ import { regionsAbove } from './contours.ts';
 import { colorAt, type Field } from './field.ts';
 import { withoutGaps } from './gaps.ts';
 import { centerMark, pathLegend, pathLegendHeight, pathsOver } from './overlay.ts';
+import { namedLess } from './offset.ts';
 import { inkOn } from './ink.ts';
 import { shapeOf, type FilledMapAttributes } from './mapAttributes.ts';
 import { description, el, px } from './svg.ts';
@@ -27,8 +28,8 @@ export interface MapFigure {
 /** Returns the map as SVG. */
 export function mapSvg(figure: MapFigure): string {
   const { kind, field, levels } = figure;
-  const attributes = fitted(figure.attributes);
-  const yDomain = [field.y[0], field.y[field.y.length - 1]] as const;
+  const [xDomain, yDomain] = domainsOf(field, kind);
+  const attributes = namedLess(fitted(figure.attributes), ['linear', xDomain], ['linear', yDomain]);
   const legend = pathLegendHeight(attributes);
   const whole = frameOf(
     attributes,
@@ -38,7 +39,7 @@ export function mapSvg(figure: MapFigure): string {
   );
   const shape = shapeOf(field, attributes, sizeOf(whole), kind === 'heatmap');
   const box = shape === null ? whole : shaped(whole, shape);
-  const { x, y } = mapAxes(field, kind, box, attributes.fontSize);
+  const { x, y } = mapAxes([xDomain, yDomain], box, attributes.fontSize);
   const body = kind === 'heatmap' ? cells(field, x, y) : bands(figure, box);
   return pictureOf(
     attributes,
@@ -74,20 +75,22 @@ function labelOn({ x, y, angle, text }: ContourLabel, { fontSize, background }: 
   return el('text', { transform, textAnchor: 'middle', fontSize: size, ...style, ...rim }, text);
 }
 
-/** Returns both axes of a map, in `box`; those of a heatmap include the whole outer cells. */
-function mapAxes(
-  { x, y }: Pick<Field, 'x' | 'y'>,
-  kind: MapKind,
-  box: Box,
-  fontSize: number,
-): { x: Axis; y: Axis } {
+type Domain = readonly [number, number];
+
+/** Returns the domains of both axes of a map; those of a heatmap include the whole outer cells. */
+function domainsOf({ x, y }: Field, kind: MapKind): readonly [Domain, Domain] {
   const [padX, padY] = kind === 'heatmap' ? [(x[1] - x[0]) / 2, (y[1] - y[0]) / 2] : [0, 0];
+  return [
+    [x[0] - padX, x[x.length - 1] + padX],
+    [y[0] - padY, y[y.length - 1] + padY],
+  ];
+}
+
+/** Returns both axes of a map, in `box`. */
+function mapAxes([x, y]: readonly [Domain, Domain], box: Box, fontSize: number): { x: Axis; y: Axis } {
   return {
-    x: axisOf('linear', [x[0] - padX, x[x.length - 1] + padX], [box.left, box.right], {
-      fontSize,
-      horizontal: true,
-    }),
-    y: axisOf('linear', [y[0] - padY, y[y.length - 1] + padY], [box.bottom, box.top], { fontSize }),
+    x: axisOf('linear', x, [box.left, box.right], { fontSize, horizontal: true }),
+    y: axisOf('linear', y, [box.bottom, box.top], { fontSize }),
   };
 }
 

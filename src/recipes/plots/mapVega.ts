@@ -1,6 +1,6 @@
 import { lineColor } from './color.ts';
 import { barTitle } from './colorbar.ts';
-import { colorAt } from './field.ts';
+import { colorAt, transformedName } from './field.ts';
 import { gapColor, regionsOf, type MapFigure } from './mapSvg.ts';
 import { markerColor } from './overlay.ts';
 import { shapeOf } from './mapAttributes.ts';
@@ -83,7 +83,7 @@ const axisScale = (name: string, values: Float64Array, range: 'width' | 'height'
 const legendOf = (figure: MapFigure): object => ({
   fill: 'color',
   type: 'gradient',
-  title: barTitle(legendTitle(figure), figure.field),
+  title: barTitle(transformedName(figure.field, figure.attributes.zscale), figure.field),
   gradientLength: figure.attributes.height - 20,
 });
 
@@ -174,12 +174,6 @@ const labelsOf = ({ labelsIn, attributes }: MapFigure, box: Box) =>
     angle,
     text: withoutTags(text),
   }));
-
-/** Returns the title of the legend, which says that its values are transformed. */
-function legendTitle({ field: { label, transform }, attributes: { zscale } }: MapFigure): string {
-  if (zscale === 'symlog') return `±log₁₀(1 + |${label}| / ${transform.threshold})`;
-  return zscale === 'log' ? `log₁₀ ${label}` : label;
-}
 
 const evenly = (low: number, high: number) =>
   Array.from({ length: 17 }, (_, k) => low + (high - low) * (k / 16));

@@ -28,6 +28,27 @@ export function plotlyLayout({
 /** Marks traces of paths, which a page can show step by step. */
 export const pathMeta = { path: true };
 
+/** Returns the d3 format of values: four digits, and more where they are far from 0 compared with their range. */
+export function formatOf(values: ArrayLike<number>): string {
+  let [low, high] = [Infinity, -Infinity];
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) continue;
+    low = Math.min(low, values[i]);
+    high = Math.max(high, values[i]);
+  }
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const more = high > low ? Math.ceil(Math.log10(size) - Math.log10(high - low)) : 0;
+  return `.${Math.min(17, 4 + Math.max(0, more))}${more > 0 ? '~' : ''}g`;
+}
+
+/** Returns the first lines of the hover text of a landscape: both coordinates. */
+export const hoveredPlace = (x: Float64Array, y: Float64Array): string =>
+  `x %{x:${formatOf(x)}}<br>y %{y:${formatOf(y)}}<br>`;
+
+/** Returns the hover text of the points of a path with these losses. */
+export const hoveredPoint = (losses: ArrayLike<number>): string =>
+  `true loss %{customdata[0]:${formatOf(losses)}}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>`;
+
 /** Converts numbers for JSON: non-finite ones become null, a gap. */
 export const finiteOrNull = (values: ArrayLike<number>): (number | null)[] =>
   Array.from(values, (value) => (Number.isFinite(value) ? value : null));

@@ -1,6 +1,7 @@
 import { axisOf, widestLabel, type Axis } from './axes.ts';
 import { sideways, sizeWithin, type Box } from './frame.ts';
 import { inkOn } from './ink.ts';
+import { nameLess, offsetOf, type Offset } from './offset.ts';
 import { el, px } from './svg.ts';
 import type { FigureAttributes } from './attributes.ts';
 import type { Filled } from '../../core/options.ts';
@@ -9,11 +10,11 @@ import type { Filled } from '../../core/options.ts';
 const share = 0.2;
 
 /** Returns the sizes of a second axis at the right, px. */
-function planOf(widest: number, { width, fontSize }: Filled<FigureAttributes>) {
+function planOf(widest: number, offset: Offset | null, { width, fontSize }: Filled<FigureAttributes>) {
   const [bare, name] = [1.3 * fontSize, 1.7 * fontSize];
   const room = share * width;
-  const labels = Math.min(widest, Math.max(0, room - bare));
-  const named = bare + labels + name <= room;
+  const labels = Math.min(widest, Math.max(0, room - bare - (offset === null ? 0 : name)));
+  const named = offset !== null || bare + labels + name <= room;
   return {
     labelSize: sizeWithin(widest, labels, fontSize),
     named,
@@ -27,14 +28,15 @@ export function rightAxisWidth(
   attributes: Filled<FigureAttributes>,
 ): number {
   const { height, fontSize } = attributes;
-  return planOf(widestLabel(axisOf('linear', domain, [0.85 * height, 0], { fontSize }), fontSize), attributes)
-    .total;
+  const widest = widestLabel(axisOf('linear', domain, [0.85 * height, 0], { fontSize }), fontSize);
+  return planOf(widest, offsetOf('linear', domain), attributes).total;
 }
 
-/** Draws ticks, labels and name of a second vertical axis, at the right of the plotting area. */
+/** Draws ticks, labels and name, less the offset, of a second vertical axis, at the right of the plotting area. */
 export function rightAxis(axis: Axis, box: Box, name: string, attributes: Filled<FigureAttributes>): string {
   const { fontSize, height, background } = attributes;
-  const { labelSize, named, total } = planOf(widestLabel(axis, fontSize), attributes);
+  const offset = offsetOf('linear', axis.domain);
+  const { labelSize, named, total } = planOf(widestLabel(axis, fontSize), offset, attributes);
   const ink = inkOn(background);
   const marks: string[] = [];
   const labels: string[] = [];
@@ -53,7 +55,9 @@ export function rightAxis(axis: Axis, box: Box, name: string, attributes: Filled
       'g',
       { fill: ink.text },
       ...labels,
-      named ? sideways(name, box.right + total - 0.4 * fontSize, middle, 1.1 * fontSize, height) : '',
+      named
+        ? sideways(nameLess(name, offset), box.right + total - 0.4 * fontSize, middle, 1.1 * fontSize, height)
+        : '',
     ),
   ].join('');
 }

@@ -39,9 +39,13 @@ drawn.then((div) => {
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   let frame = 0;
   let busy = false;
+  const losses = whole.flatMap(({ customdata }) => customdata.map(([loss]) => loss)).filter((loss) => loss !== null);
+  const [low, high] = losses.reduce(([a, b], loss) => [Math.min(a, loss), Math.max(b, loss)], [Infinity, -Infinity]);
+  const more = high > low ? Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low))) : 0;
+  const digits = Math.min(17, 4 + Math.max(0, more));
   const describe = (step) => whole.map(({ name, x, customdata }) => {
     const [loss] = customdata[Math.min(step, x.length - 1)];
-    return name + ': loss ' + (loss === null ? 'unknown' : Number(loss.toPrecision(4)));
+    return name + ': loss ' + (loss === null ? 'unknown' : Number(loss.toPrecision(digits)));
   });
   async function show() {
     // One drawing at a time; the latest step wins.

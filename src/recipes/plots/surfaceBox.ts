@@ -7,34 +7,58 @@ import { axisOf, type Axis } from './axes.ts';
 import { valueAxis, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { inkOn } from './ink.ts';
-import { el, escapeXml, px, textWidth } from './svg.ts';
-import { inside, shortened } from './text.ts';
+import { namedLess } from './offset.ts';
+import { floorOf, Labels } from './surfaceLabels.ts';
+import { el, px } from './svg.ts';
 import { labelWidth, type Tick } from './ticks.ts';
 import type { Box } from './frame.ts';
 import type { Projection, View } from './projection.ts';
 
-/** Returns the cage as SVG. Labels that would overlap others, or leave the picture, are omitted. */
+/**
+ * Returns the cage as SVG. Labels that would overlap others, or leave the picture, are omitted; labels leave offsets out only if
+ * there is room for the names that tell these.
+ */
 export function cage(
+  field: Field,
+  attributes: FilledLandscapeAttributes,
+  cube: Projection,
+  view: View,
+  box: Box,
+): string {
+  return (
+    cageWith(field, attributes, cube, view, box, true) ??
+    cageWith(field, attributes, cube, view, box, false) ??
+    ''
+  );
+}
+
+/** Returns the cage with or without offsets; null if the name of one has no room. */
+function cageWith(
   field: Field,
   attributes: FilledLandscapeAttributes,
   cube: Projection,
   { azimuth }: View,
   box: Box,
-): string {
-  const { xlabel, ylabel, zscale, background } = attributes;
+  offset: boolean,
+): string | null {
+  const { zscale, background, colorbar, fontSize } = attributes;
   // Signs of the near edges: those of the floor that are nearest to the viewer along each direction.
   const a = (azimuth / 180) * Math.PI;
   const nearY = Math.cos(a) >= 0 ? -1 : 1;
   const nearX = Math.sin(a) >= 0 ? 1 : -1;
   const labels = new Labels(attributes, box, floorOf(cube));
-  const drawing: Cage = { cube, nearX, nearY, lines: [], labels, box };
-  drawFloor(drawing, field, attributes.fontSize);
-  // In units of the cube: about four labels over its height.
-  drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05), attributes.fontSize);
+  const drawing: Cage = { cube, nearX, nearY, lines: [], labels, box, offset };
+  drawFloor(drawing, field, fontSize);
+  // In units of the cube: about four labels over its height. The color bar tells the offset.
+  drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05, colorbar), fontSize);
   const middle = cube.at(0, 0, 0);
   const [xEdge, yEdge] = [cube.at(0, nearY, 0), cube.at(nearX, 0, 0)];
-  drawing.labels.name(xlabel, middle, xEdge, yEdge);
-  drawing.labels.name(ylabel, middle, yEdge, xEdge);
+  const { xlabel, ylabel } = offset
+    ? namedLess(attributes, ['linear', endsOf(field.x)], ['linear', endsOf(field.y)])
+    : attributes;
+  const hasX = labels.name(xlabel, middle, xEdge, yEdge);
+  const hasY = labels.name(ylabel, middle, yEdge, xEdge);
+  if ((!hasX && xlabel !== attributes.xlabel) || (!hasY && ylabel !== attributes.ylabel)) return null;
   const ink = inkOn(background);
   const stroke = ink.grid === '#e4e4e4' ? '#d4d4d4' : ink.grid;
   return (
@@ -52,7 +76,12 @@ interface Cage {
   readonly lines: string[];
   readonly labels: Labels;
   readonly box: Box;
+  /** True if labels leave offsets out. */
+  readonly offset: boolean;
 }
+
+/** Returns the first and the last coordinate. */
+const endsOf = (values: Float64Array): [number, number] => [values[0], values[values.length - 1]];
 
 /** Adds a line through points of the picture. */
 const drawLine = ({ lines }: Cage, ...points: (readonly [number, number])[]) =>
@@ -60,15 +89,15 @@ const drawLine = ({ lines }: Cage, ...points: (readonly [number, number])[]) =>
 
 /** Adds the lines of x and y across the floor and up the walls, labeled at the near edges. */
 function drawFloor(drawing: Cage, { x, y }: Field, fontSize: number): void {
-  const { cube, nearX, nearY, labels, box } = drawing;
-  const xAxis = axisOf('linear', [x[0], x[x.length - 1]], [-1, 1]);
-  const yAxis = axisOf('linear', [y[0], y[y.length - 1]], [-1, 1]);
-  for (const { value, label } of spacedLabels(xAxis, box, fontSize)) {
+  const { cube, nearX, nearY, labels } = drawing;
+  const xAxis = axisOf('linear', endsOf(x), [-1, 1]);
+  const yAxis = axisOf('linear', endsOf(y), [-1, 1]);
+  for (const { value, label } of spacedLabels(xAxis, drawing, fontSize)) {
     const at = xAxis.at(value);
     drawLine(drawing, cube.at(at, nearY, 0), cube.at(at, -nearY, 0), cube.at(at, -nearY, 1));
     labels.tick(outward(cube.at(at, 0, 0), cube.at(at, nearY, 0), 1.3 * fontSize), label);
   }
-  for (const { value, label } of spacedLabels(yAxis, box, fontSize)) {
+  for (const { value, label } of spacedLabels(yAxis, drawing, fontSize)) {
     const at = yAxis.at(value);
     drawLine(drawing, cube.at(nearX, at, 0), cube.at(-nearX, at, 0), cube.at(-nearX, at, 1));
     labels.tick(outward(cube.at(0, at, 0), cube.at(nearX, at, 0), 1.3 * fontSize), label);
@@ -91,194 +120,6 @@ function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
   }
 }
 
-/** Corners of the floor in the picture, in order around it. */
-type Floor = readonly (readonly [number, number])[];
-
-const floorOf = (cube: Projection): Floor => [
-  cube.at(-1, -1, 0),
-  cube.at(1, -1, 0),
-  cube.at(1, 1, 0),
-  cube.at(-1, 1, 0),
-];
-
-/** A placed text: its center and its size, px. */
-interface Label {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** A place for a name: lower ranks and costs are better. */
-interface Place extends Label {
-  readonly rank: number;
-  readonly cost: number;
-}
-
-/** Names longer than this may be broken, in units of their size. */
-const LONG = 10;
-
-/** Distance of two lines of a name, in units of their size. */
-const LINE = 1.2;
-
-/** Breaks a text at the space nearest to its middle; one without a space stays as it is. */
-function twoLines(text: string): string[] {
-  const spaces = [...text.matchAll(/ /g)].map(({ index }) => index);
-  const off = (index: number) => Math.abs(index - text.length / 2);
-  const [at] = spaces.toSorted((a, b) => off(a) - off(b));
-  return at === undefined ? [text] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-/** Places labels one after the other, without overlap. */
-class Labels {
-  readonly texts: string[] = [];
-  readonly #taken: Label[] = [];
-  readonly #attributes: FilledLandscapeAttributes;
-  readonly #box: Box;
-  readonly #floor: Floor;
-
-  constructor(attributes: FilledLandscapeAttributes, box: Box, floor: Floor) {
-    this.#attributes = attributes;
-    this.#box = box;
-    this.#floor = floor;
-  }
-
-  /** Adds a label centered at a point, unless there is no room for it. */
-  tick([x, y]: readonly [number, number], text: string): void {
-    const { fontSize } = this.#attributes;
-    const label = { x, y, width: labelWidth(text, fontSize), height: fontSize };
-    if (this.#isFree(label)) this.#put(label, text, fontSize, {});
-  }
-
-  /**
-   * Adds the name of an axis beyond its edge: at the place nearest to the middle of the edge that is clear of all labels and of
-   * the floor, and farther from the other named edge. If there is none, the name may stand over the floor, then close to a
-   * label. A name that has no room near its edge is broken into two lines.
-   */
-  name(
-    text: string,
-    middle: readonly [number, number],
-    edge: readonly [number, number],
-    other: readonly [number, number],
-  ): void {
-    const size = 1.1 * this.#attributes.fontSize;
-    const shown = shortened(text, this.#box.right - this.#box.left, size);
-    if (shown === '') return;
-    const forms = textWidth(shown, size) > LONG * size ? [[shown], twoLines(shown)] : [[shown]];
-    const placed = forms.flatMap((lines) => {
-      const width = Math.max(...lines.map((line) => textWidth(line, size)));
-      const height = size * (1 + LINE * (lines.length - 1));
-      const place = this.#placeFor({ width, height }, middle, edge, other);
-      return place === null ? [] : [{ ...place, lines, cost: place.cost + size * (lines.length - 1) }];
-    });
-    const [best] = placed.toSorted((p, q) => p.rank - q.rank || p.cost - q.cost);
-    if (best === undefined) return;
-    const [first, second] = best.lines.map(escapeXml);
-    const top = best.y - (LINE * size * (best.lines.length - 1)) / 2;
-    // The space is for those who read or search the text.
-    const rest = second === undefined ? '' : ` ${el('tspan', { x: best.x, dy: LINE * size }, second)}`;
-    this.#put(best, `${first}${rest}`, size, { fontSize: size }, top);
-  }
-
-  /** Returns the best place of a name, with its rank by what it is clear of and its distance; null if there is none. */
-  #placeFor(
-    { width, height }: Pick<Label, 'width' | 'height'>,
-    middle: readonly [number, number],
-    edge: readonly [number, number],
-    other: readonly [number, number],
-  ): Place | null {
-    const { left, right } = this.#box;
-    const size = 1.1 * this.#attributes.fontSize;
-    const places = placesAround(middle, edge, width, height, size).map(({ x, y, cost }) => {
-      return { x: inside(x, width, left, right), y, cost, width, height };
-    });
-    const isOwn = (place: Label) => gapTo(place, edge) < gapTo(place, other);
-    const isSpaced = (place: Label) => this.#isFree(place, 0.6, 0.5);
-    const isClear = (place: Label) => isSpaced(place) && !overlapsFloor(place, this.#floor);
-    const tests = [
-      (place: Label) => isOwn(place) && isClear(place),
-      isClear,
-      isSpaced,
-      (place: Label) => this.#isFree(place),
-    ];
-    for (const [rank, test] of tests.entries()) {
-      const place = places.find(test);
-      if (place !== undefined) return { ...place, rank };
-    }
-    return null;
-  }
-
-  /** True if a label lies inside the picture, at these distances from the others, in units of the size of its text. */
-  #isFree({ x, y, width, height }: Label, aside = 0.3, above = 0.15): boolean {
-    const { left, right } = this.#box;
-    const size = Math.min(height, 1.1 * this.#attributes.fontSize);
-    const outside =
-      x - width / 2 < Math.min(left, 2) ||
-      x + width / 2 > right + 2 ||
-      y - height / 2 < 1 ||
-      y + height / 2 > this.#attributes.height - 1;
-    return (
-      !outside &&
-      this.#taken.every(
-        (other) =>
-          Math.abs(x - other.x) >= (width + other.width) / 2 + aside * size ||
-          Math.abs(y - other.y) >= (height + other.height) / 2 + above * size,
-      )
-    );
-  }
-
-  /** Draws a text whose first line has its middle at `top`, and keeps its place free of others. */
-  #put(label: Label, text: string, size: number, style: object, top = label.y): void {
-    this.#taken.push(label);
-    const place = { x: label.x, y: top + 0.35 * size, textAnchor: 'middle' };
-    this.texts.push(el('text', { ...place, ...style }, text));
-  }
-}
-
-/**
- * Returns places for a label around the middle of an edge: outward, beside and below it, those first whose near side is
- * closest to it, and that lie straight outward from it.
- */
-function placesAround(
-  middle: readonly [number, number],
-  [u, v]: readonly [number, number],
-  width: number,
-  height: number,
-  size: number,
-): { readonly x: number; readonly y: number; readonly cost: number }[] {
-  const [du, dv] = [u - middle[0], v - middle[1]];
-  const length = Math.hypot(du, dv) || 1;
-  const steps = [];
-  for (let down = -12; down <= 50; down++) {
-    for (let aside = -36; aside <= 36; aside++) {
-      const place = { x: u + 0.5 * aside * size, y: v + 0.3 * down * size, width, height };
-      const along = Math.abs(du * (place.y - v) - dv * (place.x - u)) / length;
-      const isOutward = du * (place.x - u) + dv * (place.y - v) > 0;
-      if (isOutward) steps.push({ x: place.x, y: place.y, cost: gapTo(place, [u, v]) + 0.3 * along });
-    }
-  }
-  return steps.toSorted((a, b) => a.cost - b.cost);
-}
-
-/** Distance of a point from a label, px; 0 within. */
-const gapTo = ({ x, y, width, height }: Label, [u, v]: readonly [number, number]): number =>
-  Math.hypot(Math.max(0, Math.abs(u - x) - width / 2), Math.max(0, Math.abs(v - y) - height / 2));
-
-/** True if a label overlaps the floor: unless one side of either has the other beyond it. */
-function overlapsFloor({ x, y, width, height }: Label, floor: Floor): boolean {
-  const [us, vs] = [floor.map(([u]) => u), floor.map(([, v]) => v)];
-  if (Math.min(...us) > x + width / 2 || Math.max(...us) < x - width / 2) return false;
-  if (Math.min(...vs) > y + height / 2 || Math.max(...vs) < y - height / 2) return false;
-  const corners = [-1, 1].flatMap((i) => [-1, 1].map((j) => [x + (i * width) / 2, y + (j * height) / 2]));
-  const middle = [0, 1].map((axis) => floor.reduce((sum, corner) => sum + corner[axis] / 4, 0));
-  return floor.every(([u, v], k) => {
-    const [nextU, nextV] = floor[(k + 1) % 4];
-    const side = (a: number, b: number) => (nextU - u) * (b - v) - (nextV - v) * (a - u);
-    const inward = Math.sign(side(middle[0], middle[1]));
-    return corners.some(([a, b]) => inward * side(a, b) > 0);
-  });
-}
-
 /** Returns the point `far` px beyond `edge`, as seen from `within`. */
 function outward(
   within: readonly [number, number],
@@ -292,9 +133,9 @@ function outward(
 }
 
 /** Returns a few labels of an axis, as many as the picture has room for. */
-function spacedLabels({ kind, domain }: Axis, box: Box, fontSize: number): LabeledTick[] {
+function spacedLabels({ kind, domain }: Axis, { box, offset }: Cage, fontSize: number): LabeledTick[] {
   const length = Math.min(280, 0.7 * Math.min(box.right - box.left, box.bottom - box.top));
-  return labeled(axisOf(kind, domain, [0, length], { fontSize }).ticks);
+  return labeled(axisOf(kind, domain, [0, length], { fontSize, offset }).ticks);
 }
 
 interface LabeledTick {

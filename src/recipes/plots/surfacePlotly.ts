@@ -1,10 +1,18 @@
 import { lineColor } from './color.ts';
-import type { Field } from './field.ts';
+import { transformedName, valueName, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColor } from './overlay.ts';
 import { acrossAxis, heightOver } from './surfaceGrid.ts';
-import { finiteOrNull, pathMeta, plotlyLayout, type PlotlyFigure } from './plotly.ts';
+import {
+  finiteOrNull,
+  formatOf,
+  hoveredPlace,
+  hoveredPoint,
+  pathMeta,
+  plotlyLayout,
+  type PlotlyFigure,
+} from './plotly.ts';
 import type { View } from './projection.ts';
 
 /** Returns the surface as a plotly figure; paths lie slightly above it. */
@@ -19,7 +27,9 @@ export function surfacePlotly(field: Field, attributes: FilledLandscapeAttribute
     cmax: zmax,
     ...colors,
     contours: { z: { show: true, usecolormap: true, project: { z: true }, width: 1 } },
-    hovertemplate: 'x %{x:.4g}<br>y %{y:.4g}<br>%{z:.4g}<extra></extra>',
+    // Customdata of a surface are not read by rows as those of a map are: values are shown as heights.
+    name: transformedName(field, attributes.zscale),
+    hovertemplate: `${hoveredPlace(field.x, field.y)}%{fullData.name} %{z:${formatOf(field.values)}}<extra></extra>`,
   };
   const layout = {
     ...plotlyLayout(attributes),
@@ -27,7 +37,11 @@ export function surfacePlotly(field: Field, attributes: FilledLandscapeAttribute
     scene: {
       xaxis: axis(attributes.xlabel),
       yaxis: axis(attributes.ylabel),
-      zaxis: { ...axis(field.label), range: heights(field), ...plotlyTicks(field, attributes) },
+      zaxis: {
+        ...axis(valueName(field, attributes.zscale)),
+        range: heights(field),
+        ...plotlyTicks(field, attributes),
+      },
       aspectratio: { x: 1, y: 1, z: 0.7 },
       camera: { eye: eyeOf(view) },
     },
@@ -68,7 +82,6 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     line: { color: color ?? lineColor(k), width: 5 },
     marker: { size: 5, color: Array.from(path.loss, (loss) => markerColor(field, loss)) },
     customdata: Array.from(path.loss, (loss, t) => finiteOrNull([loss, path.residual[t]])),
-    hovertemplate:
-      'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',
+    hovertemplate: hoveredPoint(path.loss),
   }));
 }

@@ -3,15 +3,17 @@
  *
  * @module
  */
+import { offsetIn } from './offset.ts';
 import { textWidth } from './svg.ts';
 
-/** Returns the text, or its beginning with an ellipsis, at most `width` px wide. */
+/** Returns the text, or its beginning with an ellipsis and the offset at its end if it has one, at most `width` px wide. */
 export function shortened(text: string, width: number, fontSize: number): string {
   if (textWidth(text, fontSize) <= width) return text;
-  const characters = Array.from(text);
+  const end = offsetIn(text);
+  const characters = Array.from(text.slice(0, text.length - end.length));
   let kept = characters.length;
-  while (kept > 0 && textWidth(`${characters.slice(0, kept).join('')}…`, fontSize) > width) kept--;
-  return kept === 0 ? '' : `${characters.slice(0, kept).join('').trimEnd()}…`;
+  while (kept > 0 && textWidth(`${characters.slice(0, kept).join('')}…${end}`, fontSize) > width) kept--;
+  return kept === 0 && end === '' ? '' : `${characters.slice(0, kept).join('').trimEnd()}…${end}`;
 }
 
 /** Wraps a text to at most `most` lines of at most `width` px; the last line is shortened if necessary. */

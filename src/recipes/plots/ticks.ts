@@ -13,13 +13,19 @@ export interface Tick {
   readonly label: string | null;
 }
 
-/** Returns about `count` round values in [low, high], with as many digits as are needed to distinguish them. */
-export function linearTicks(low: number, high: number, count: number): Tick[] {
+/**
+ * Returns about `count` round values in [low, high], with as many digits as are needed to distinguish them.
+ *
+ * @param offset - number that the labels leave out
+ */
+export function linearTicks(low: number, high: number, count: number, offset = 0): Tick[] {
   // In narrower ranges, powers of ten overflow.
   if (!(high - low > 1e-290)) return [];
-  const values = niceTicks(low, high, count);
+  // The ends of a domain far from 0 are rounded.
+  const rounding = offset === 0 ? 0 : 2 * Number.EPSILON * Math.abs(offset);
+  const values = niceTicks(low - offset - rounding, high - offset + rounding, count);
   const labels = tickLabels(values);
-  return values.map((value, k) => ({ value, label: labels[k] }));
+  return values.map((value, k) => ({ value: offset + value, label: labels[k] }));
 }
 
 /** True if neighboring labels are at least half their height apart. */
@@ -89,7 +95,9 @@ export function symlogTicks(
 /** Returns the labels of ticks in equal steps: all with the digits that their step needs, and a common power of ten. */
 export function tickLabels(values: readonly number[]): string[] {
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const step = values.length > 1 ? Math.abs(values[1] - values[0]) : largest;
+  // A single value tells no step.
+  if (values.length === 1) return [plain(values[0], 12)];
+  const step = Math.abs(values[1] - values[0]);
   if (largest === 0) return values.map(() => '0');
   const power = Math.floor(Math.log10(largest) + 1e-12);
   const stepPower = Math.floor(Math.log10(step) + 1e-9);
@@ -115,18 +123,28 @@ function powerLabel(power: number): string {
 }
 
 function scientific(mantissa: string, power: number): string {
+  if (power === 0) return mantissa;
   const raised = `10<tspan dy="-0.5em" font-size="75%">${minus(String(power))}</tspan>`;
   return mantissa === '1' ? raised : mantissa === `−1` ? `−${raised}` : `${mantissa}×${raised}`;
 }
 
-/** Formats a number as SVG text, to three digits: 0.05, 300, 2×10⁵. */
-export function plain(value: number): string {
+/** Formats a number as SVG text, to three digits or as many as given: 0.05, 300, 2×10⁵. */
+export function plain(value: number, digits = 3): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) {
-    const [mantissa, power] = value.toExponential(2).split('e');
+    const [mantissa, power] = value.toExponential(digits - 1).split('e');
     return scientific(minus(String(Number(mantissa))), Number(power));
   }
-  return minus(String(Number(value.toPrecision(3))));
+  return minus(String(Number(value.toPrecision(digits))));
+}
+
+/** Formats numbers as SVG text, to three digits, or to as many as are needed to tell neighbors apart. */
+export function plainLabels(values: readonly number[]): string[] {
+  for (let digits = 3; ; digits++) {
+    const labels = values.map((value) => plain(value, digits));
+    if (digits === 15 || labels.every((label, k) => label !== labels[k + 1] || values[k] === values[k + 1]))
+      return labels;
+  }
 }
 
 const minus = (text: string) => text.replace('-', '−');

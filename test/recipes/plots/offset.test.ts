@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { curveFit } from 'quasi-newton';
+import {
+  boxplot,
+  contour,
+  contourf,
+  convergence,
+  density,
+  fitPlot,
+  fromGrid,
+  heatmap,
+  line,
+  surface,
+} from 'quasi-newton/landscape';
+import { axisOf } from '../../../src/recipes/plots/axes.ts';
+import { nameLess, offsetOf } from '../../../src/recipes/plots/offset.ts';
+import { tickLabels } from '../../../src/recipes/plots/ticks.ts';
+
+const steps = (from: number, to: number) =>
+  Array.from({ length: 21 }, (_, i) => from + ((to - from) * i) / 20);
+
+/** A bowl with values from `bottom` to `bottom` + 3·`height`. */
+function bowl(x: readonly number[], y: readonly number[], bottom: number, height: number) {
+  const z = y.flatMap((_, j) =>
+    x.map((__, i) => bottom + height * ((i / 10 - 1) ** 2 + 2 * (j / 10 - 1) ** 2)),
+  );
+  return fromGrid({ x, y, z });
+}
+
+const far = bowl(steps(1e6 - 2e-6, 1e6 + 2e-6), steps(-20_000_001, -20_000_000), 1e9, 1);
+
+/** Reads a label or an offset: 10⁶, −1.7×10^12, 0.004. */
+function numberIn(text: string): number {
+  const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹';
+  const normal = text
+    .replaceAll(/<tspan[^>]*>/g, '^')
+    .replaceAll('</tspan>', '')
+    .replaceAll('−', '-')
+    .replace(
+      /([⁻⁰¹²³⁴-⁹]+)/,
+      (power) =>
+        `^${power.replace('⁻', '-').replaceAll(/[⁰¹²³⁴-⁹]/g, (c) => String(superscripts.indexOf(c)))}`,
+    );
+  const [, sign, mantissa, power] = /^(-?)(?:([\d.]+)(?:×|$))?(?:10\^(-?\d+))?$/.exec(normal) ?? [];
+  if (sign === undefined) throw new Error(`not a number: ${text}`);
+  return Number(`${sign}${mantissa ?? '1'}e${power ?? '0'}`);
+}
+
+const textsOf = (svg: string) =>
+  Array.from(svg.matchAll(/<text[^>]*>(.*?)<\/text>/g), ([, content]) => content.replaceAll(/<[^>]*>/g, ''));
+
+describe('an axis far from 0', () => {
+  it('has short labels that give its ticks together with the offset', () => {
+    const size = fc.tuple(fc.double({ min: 1, max: 10, noNaN: true }), fc.integer({ min: -200, max: 200 }));
+    fc.assert(
+      fc.property(
+        size,
+        fc.boolean(),
+        fc.double({ min: 5.1, max: 11, noNaN: true }),
+        ([digits, power], isNegative, far) => {
+          const middle = (isNegative ? -1 : 1) * digits * 10 ** power;
+          const range = Math.abs(middle) * 10 ** -far;
+          const domain = [middle - range / 2, middle + range / 2] as const;
+          const offset = offsetOf('linear', domain);
+          expect(offset).not.toBeNull();
+          const { value, text } = offset!;
+          expect(numberIn(text)).toBe(value);
+          const { ticks } = axisOf('linear', domain, [0, 400], { horizontal: true });
+          expect(ticks.length).toBeGreaterThan(1);
+          const step = ticks[1].value - ticks[0].value;
+          for (const tick of ticks) {
+            const label = tick.label ?? '0';
+            if (tick.label === null) continue;
+            expect(label.replaceAll(/<[^>]*>/g, '').length).toBeLessThanOrEqual(11);
+            expect(Math.abs(value + numberIn(label) - tick.value)).toBeLessThan(
+              1e-3 * step + 4e-16 * Math.abs(middle),
+            );
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each([
+    [[1e6 - 1, 1e6 + 1], '10⁶'],
+    [[1.7e12, 1.7e12 + 1000], '1.7×10¹²'],
+    [[-123456.8, -123456.7], '−123457'],
+    [[1e-9, 1.00001e-9], '10⁻⁹'],
+    [[2.71928182, 2.71928183], '2.7192818'],
+  ] as const)('over %j leaves out %s', (domain, text) => {
+    expect(offsetOf('linear', domain)?.text).toBe(text);
+  });
+
+  it('keeps labels that are short enough, and has none around 0 or over decades', () => {
+    for (const domain of [
+      [2020, 2025],
+      [123456, 123460],
+      [19998.5, 20001.5],
+      [-1, 1],
+      [0, 1e-9],
+      [5, 5],
+    ] as const)
+      expect(offsetOf('linear', domain)).toBeNull();
+    expect(offsetOf('log', [1e-9, 1e9])).toBeNull();
+    expect(offsetOf('log', [1e9, 1e9 + 1])?.text).toBe('10⁹');
+  });
+
+  it('is named less its offset, or by what to add to the labels', () => {
+    const offset = offsetOf('linear', [-1e6 - 1, -1e6 + 1]);
+    expect(nameLess('y', offset)).toBe('y + 10⁶');
+    expect(nameLess('', offset)).toBe('−10⁶');
+    expect(nameLess('y', null)).toBe('y');
+  });
+});
+
+describe('a figure far from 0', () => {
+  const long = 'a name that is much longer than there is room for it anywhere';
+  const x = steps(1.7e12, 1.7e12 + 1000);
+  const y = x.map((value, i) => 5e7 + 0.1 * i + 0.01 * Math.sin(value));
+  const fit = curveFit(
+    (t: number, { p, q }: { p: number; q: number }) => p + q * ((t - 1.7e12) / 1000),
+    x,
+    y,
+    { p: 5e7, q: 1 },
+  );
+  const values = [1e6 + 1e-4, 1e6 + 2e-4, 1e6 + 2.2e-4, 1e6 + 5e-4];
+  const run = { x: [1, 2, 3, 4], y: [1e6 + 1, 1e6 + 0.5, 1e6 + 0.2, 1e6 + 0.1] };
+  const row = fromGrid({ x: steps(1e6, 1e6 + 1e-3), z: steps(2e9, 2e9 + 1) });
+
+  it.each([
+    {},
+    { width: 160, height: 120 },
+    { xlabel: long, ylabel: long, zlabel: long },
+    { width: 200, height: 700, fontSize: 30 },
+  ])('tells every offset that its labels leave out, with %j', (size) => {
+    const names = Object.fromEntries(Object.entries(size).filter(([name]) => name !== 'zlabel'));
+    const figures: [string, string, string[]][] = [
+      ['contourf', contourf(far, size).toSVG(), ['− 10⁶', '+ 2×10⁷', '− 10⁹']],
+      ['contour', contour(far, size).toSVG(), ['− 10⁶', '+ 2×10⁷', '− 10⁹']],
+      ['heatmap', heatmap(far, size).toSVG(), ['− 10⁶', '+ 2×10⁷', '− 10⁹']],
+      ['log', contourf(far, { ...size, zscale: 'log' }).toSVG(), ['− 10⁹']],
+      ['symlog', contourf(far, { ...size, zscale: 'symlog' }).toSVG(), ['− 10⁹']],
+      ['log1p', contourf(far, { ...size, zscale: 'log1p' }).toSVG(), ['− 9']],
+      ['fitPlot', fitPlot(fit, names).toSVG(), ['− 1.7×10¹²', '− 5×10⁷']],
+      ['density', density([{ name: 'a', values }], names).toSVG(), ['10⁶']],
+      ['boxplot', boxplot([{ name: 'a', values }], names).toSVG(), ['10⁶']],
+      [
+        'convergence',
+        convergence([{ name: 'a', runs: [run] }], { ...names, yscale: 'linear' }).toSVG(),
+        ['− 10⁶'],
+      ],
+      ['convergence, log', convergence([{ name: 'a', runs: [run] }], names).toSVG(), ['− 10⁶']],
+      ['line', line(row, names).toSVG(), ['− 10⁶', '− 2×10⁹']],
+    ];
+    for (const [name, svg, offsets] of figures) {
+      const texts = textsOf(svg);
+      for (const offset of offsets)
+        expect(
+          texts.some((text) => text.endsWith(offset)),
+          `${name}: ${texts.join('|')}`,
+        ).toBe(true);
+    }
+  });
+
+  it.each([{}, { xlabel: long, ylabel: long }, { colorbar: false }])(
+    'tells both offsets as a surface, from every side, with %j',
+    (names) => {
+      for (const azimuth of steps(0, 357)) {
+        const texts = textsOf(surface(far, { ...names, azimuth, upsample: 1 }).toSVG());
+        const told = ['− 10⁶', '+ 2×10⁷'].filter((offset) => texts.some((text) => text.endsWith(offset)));
+        expect(told).toHaveLength(2);
+      }
+    },
+  );
+
+  it.each(steps(0, 357))('as a surface without room for its names has full labels, %d degrees', (azimuth) => {
+    const size = { width: 160, height: 120, xlabel: long, ylabel: long, colorbar: false };
+    const texts = textsOf(surface(far, { ...size, azimuth, upsample: 1 }).toSVG());
+    const isNamed = ['− 10⁶', '+ 2×10⁷'].every((offset) => texts.some((text) => text.endsWith(offset)));
+    const isShort = texts.some((text) => /^−?([12]×)?10−6$|^−?0\.\d+$/.test(text));
+    expect(isNamed || !isShort).toBe(true);
+  });
+
+  it('has labels on the color bar under every scale', () => {
+    for (const zscale of ['linear', 'log', 'log1p', 'symlog'] as const) {
+      const svg = contourf(far, { zscale, ylabel: '', xlabel: '' }).toSVG();
+      const bar = svg.slice(svg.lastIndexOf('<g fill="none" stroke'));
+      expect(textsOf(bar).length).toBeGreaterThan(3);
+    }
+  });
+
+  it('tells apart the labels of its contours', () => {
+    for (const zscale of ['linear', 'log', 'symlog'] as const) {
+      const figure = contour(far, { labels: true, zscale, levels: 6 }).toVega() as unknown as {
+        data: { name: string; values: { text: string }[] }[];
+      };
+      const texts = figure.data.find(({ name }) => name === 'labels')?.values.map(({ text }) => text) ?? [];
+      // A level may have several lines.
+      expect(new Set(texts).size).toBeGreaterThan(2);
+    }
+  });
+
+  it('shows hovered values in the units of the user, with the digits that differ', () => {
+    const [main] = contourf(far, { zscale: 'log' }).toPlotly().data;
+    expect((main['customdata'] as number[][])[10][10]).toBe(1e9);
+    expect(main['hovertemplate']).toBe(
+      'x %{x:.16~g}<br>y %{y:.12~g}<br>%{fullData.name} %{customdata:.13~g}<extra></extra>',
+    );
+    const near = bowl(steps(-1, 1), steps(-1, 1), 0, 1);
+    const [height] = surface(near, { zscale: 'log1p' }).toPlotly().data;
+    expect(height['hovertemplate']).toBe(
+      'x %{x:.4g}<br>y %{y:.4g}<br>%{fullData.name} %{z:.4g}<extra></extra>',
+    );
+    expect(height['name']).toBe('log₁₀(1 + loss)');
+  });
+});
+
+it('a single tick is labeled with its value', () => {
+  expect(tickLabels([2.5])).toEqual(['2.5']);
+});
+
+it('a grid may lie as far from 0 as its numbers can tell apart', () => {
+  const x = steps(1.7e12, 1.7e12 + 0.1);
+  expect(Array.from(fromGrid({ x, z: x }).x)).toEqual(x);
+  const same = steps(1.7e12, 1.7e12 + 1e-3);
+  expect(() => fromGrid({ x: same, z: same })).toThrow(/ascend in equal steps/);
+});
