@@ -55,12 +55,7 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     const hint = zscale === 'linear' ? '' : ` under zscale '${zscale}'`;
     throw new RangeError(`there is nothing to draw: no value of this landscape is finite${hint}.`);
   }
-  const [low, high] =
-    clims === 'data'
-      ? [finite[0], finite[finite.length - 1]]
-      : clims === 'robust'
-        ? robustLimits(finite)
-        : clims.map(transform.apply);
+  const [low, high] = limitsOf(finite, clims, transform);
   if (!Number.isFinite(low)) {
     throw new RangeError(`clims: must lie where zscale '${zscale}' is defined, got ${show(clims)}.`);
   }
@@ -89,6 +84,16 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     transform,
     note: data.adaptive === undefined ? '' : noteOn(data.adaptive),
   };
+}
+
+/** Returns the transformed values at both ends of the colors. */
+function limitsOf(
+  finite: readonly number[],
+  clims: FilledLandscapeAttributes['clims'],
+  { apply }: Transform,
+): readonly number[] {
+  if (clims === 'data') return [finite[0], finite[finite.length - 1]];
+  return clims === 'robust' ? robustLimits(finite) : clims.map(apply);
 }
 
 function noteOn({ evaluations, of, estimatedError }: AdaptiveReport): string {
