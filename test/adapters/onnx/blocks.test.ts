@@ -53,8 +53,9 @@ test('poolings and their gradients stay in blocks', () => {
   expect(
     model.graph?.node.filter(({ domain, opType }) => domain !== '' && opType === 'MaxPool'),
   ).toHaveLength(2);
-  // Into blocks: only x. Out of them: the results of both poolings, and the gradient with respect to the first.
-  expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([1, 3]);
+  // Into blocks: only x. Out of them: the results of both poolings, and the gradients with respect to
+  // the first and to its weight.
+  expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([1, 4]);
 });
 
 test('where a trial of blocks fails, their size is 0', async () => {

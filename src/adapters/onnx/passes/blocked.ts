@@ -20,6 +20,7 @@ import { isStatic, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { byPhases } from './blockedPhases.ts';
+import { convolveWeight } from './blockedWeights.ts';
 import { prune } from './prune.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
 import {
@@ -50,6 +51,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
     g,
     size,
     onlyRelu,
+    makers: new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const))),
     reordered: new Map(),
     channelsLast: new Map(),
     taken: new Set(),
@@ -57,6 +59,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
   for (const node of nodes) {
     const isWritten =
       blocks.taken.has(node) ||
+      convolveWeight(blocks, node) ||
       convolve(blocks, node) ||
       convolveTransposed(blocks, node) ||
       pool(blocks, node) ||

@@ -11,6 +11,7 @@ import type { Precision } from '../../../core/problem.ts';
 import { Builder } from '../ir/builder.ts';
 import { encodeModel } from '../ir/model.ts';
 import { DType } from '../ir/tensor.ts';
+import { weightCotangent } from '../ops/convolutionWeight.ts';
 import { opKnowledge } from '../ops/infer.ts';
 import { baseOpset } from '../passes/opset.ts';
 import { inBlocks } from '../passes/blocked.ts';
@@ -76,7 +77,7 @@ const inputs = {
   'few.weight': [12, 4, 3, 3],
 };
 
-/** A model with a convolution in each form that {@link inBlocks} writes, and a pooling. */
+/** A model with a convolution in each form that {@link inBlocks} writes, a pooling, and the gradient of a weight. */
 function trial(): Uint8Array {
   const proto = create(GraphProtoSchema, { name: 'trial' });
   const g = new Builder(proto, opKnowledge);
@@ -94,6 +95,8 @@ function trial(): Uint8Array {
   g.addOutput('b', g.op('Conv', ['few', 'few.weight'], { pads }));
   g.addOutput('c', g.transpose(full, [0, 2, 3, 1]));
   g.addOutput('d', g.op('MaxPool', [full], { kernel_shape: [2, 2], strides: [2, 2] }));
+  const window = { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1], group: 1 };
+  g.addOutput('e', weightCotangent(g, full, depthwise, 'weight', window));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];
   const model = create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: proto });
   return encodeModel(Object.assign(model, { graph: proto }));
@@ -122,7 +125,7 @@ async function computed(ort: Ort, model: Uint8Array): Promise<number[]> {
       const numbers = Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i + i));
       return [name, tensorOver(ort, 'float32', numbers, shape)] as const;
     });
-    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd']);
+    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd', 'e']);
     return Object.values(results).flatMap(({ data }) => Array.from(data, Number));
   } finally {
     await session.release();
