@@ -178,6 +178,21 @@ it('a point that is looked at twice counts once: where a run ends and another re
   expect(again().met(1, 1)).toBe('precisionFloor');
 });
 
+it('an iteration without progress counts again from 1 once f has been shown to fall further', () => {
+  const convergence = tests({ gtol: 0 }, { descends: true });
+  const meets = (f: number, norm: number) => {
+    convergence.observe(f, f, 0.1, Float64Array.of(1));
+    return convergence.met(f, norm);
+  };
+  for (let k = 0; k < 10; k++) expect(meets(1, 1)).toBeNull();
+  expect(meets(1, 1)).toBe('precisionFloor');
+  convergence.goOn();
+  // The same point counts once; neither the earlier f nor the earlier gradient counts any more.
+  expect(convergence.met(1, 1)).toBe(null);
+  const ends = Array.from({ length: 11 }, () => meets(2, 5));
+  expect(ends.indexOf('precisionFloor')).toBe(10);
+});
+
 describe('the floor of f', () => {
   /** Whether each of these pairs of f and ‖∇f‖ is at the floor. */
   const floors = (precision: Precision, ...run: [number, number][]) => {

@@ -3,7 +3,8 @@ import { minimize } from '../../src/core/minimize.ts';
 import { bowl, failed, scripted, type Move } from './scripted.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import type { SolveOptions } from '../../src/core/solveOptions.ts';
-import type { Setting, Solver } from '../../src/core/solver.ts';
+import type { Setting, Solver, StepOutcome } from '../../src/core/solver.ts';
+import { terminations, type Termination } from '../../src/core/termination.ts';
 
 /** Values of f with a smaller relative difference are equal; with a larger one than the second, they differ. */
 const [ROUNDING, NOISE] = [2 ** -50, 2 ** -44];
@@ -118,6 +119,18 @@ describe('a vanishing gradient above an earlier point', () => {
   });
 });
 
+type Failure = Extract<StepOutcome, { kind: 'failed' }>;
+
+/** A constant, whose rounding hides its slopes. */
+const flat: Problem = {
+  p0: Float64Array.of(4, -2),
+  fg(_, gradient) {
+    gradient?.fill(1e-4);
+    return 1e12;
+  },
+};
+const batches: Problem = { ...bowl, nextBatch() {} };
+
 describe('a step that failed', () => {
   it('leaves the best point where the points seen beside it are higher', () => {
     const hills: Problem = {
@@ -161,6 +174,29 @@ describe('a step that failed', () => {
     },
   );
 
+  it.each<[string, Problem, Partial<Failure>, Termination, string]>([
+    ['where f falls', bowl, {}, 'lineSearchFailed', '… Because.'],
+    ['by a floor where f falls', bowl, { termination: 'precisionFloor' }, 'lineSearchFailed', '… Because.'],
+    ['where f is flat', flat, {}, 'precisionFloor', '…'],
+    ['where f is flat here, but falls', flat, { falls: true }, 'lineSearchFailed', '… Because.'],
+    [
+      'on mini-batches',
+      batches,
+      { termination: 'precisionFloor', falls: true },
+      'lineSearchFailed',
+      '… Because.',
+    ],
+    ['by values that are not finite', bowl, { termination: 'nonFinite' }, 'nonFinite', 'Because.'],
+    ['by values, unexplained', bowl, { termination: 'nonFinite', cause: '' }, 'nonFinite', '…'],
+    ['where f falls, unexplained', bowl, { cause: '' }, 'lineSearchFailed', '…'],
+    ['by a limit', bowl, { termination: 'maxProducts' }, 'maxProducts', '…'],
+  ])('%s ends with the cause that it gives, where that explains it', (_, problem, how, termination, text) => {
+    const move = { kind: 'failed', termination: 'lineSearchFailed', cause: 'Because.', ...how } as Failure;
+    const result = minimize(problem, scripted([[2, -1], move]).solver);
+    const message = text.replace('…', terminations[termination].sentence);
+    expect(result).toMatchObject({ termination, message, iterations: 1 });
+  });
+
   it('for another reason is not looked into', () => {
     const { solver } = scripted([[2, 0], failed('maxProducts')]);
     const result = minimize(bowl, solver);
@@ -169,7 +205,66 @@ describe('a step that failed', () => {
   });
 });
 
+describe('a gradient known to an error', () => {
+  const run = (
+    error: number,
+    options: SolveOptions = {},
+    moves: Move[] = [
+      [1, 0],
+      [1e-9, 0],
+    ],
+  ) => {
+    const asked: unknown[] = [];
+    const gradientError: Problem['gradientError'] = (x, f) => (asked.push([[...x], f]), error);
+    const result = minimize({ ...bowl, gradientError }, scripted(moves).solver, options);
+    return { ...result, asked };
+  };
+
+  it.each([0, 0.5e-8, 1e-8])('that is %d, within the tolerance, is a success', (error) => {
+    expect(run(error)).toMatchObject({ termination: 'gradientTolerance', iterations: 2 });
+  });
+
+  it.each([1.01e-8, 1, NaN])('that is %d, and no less, is the floor of precision, in words', (error) => {
+    const result = run(error);
+    expect(result).toMatchObject({
+      termination: 'precisionFloor',
+      converged: false,
+      iterations: 2,
+      message: `The gradient is as small as differences of f can tell: its elements are known to ${error.toExponential(1)} here, its tolerance is 1.0e-8. A larger gtol, or a gradient of your own, would make this a success.`,
+    });
+    // It is asked for where the run ends, with the f there.
+    expect(result.asked).toEqual([[[1e-9, 0], 5e-19]]);
+  });
+
+  it('is compared with the tolerance of this run, also at its start', () => {
+    expect(run(1, { gtol: 1 }).termination).toBe('gradientTolerance');
+    expect(run(1, { gtol: 0.1, gRel: 0.225 }).termination).toBe('gradientTolerance');
+    expect(run(1.01, { gtol: 0.1, gRel: 0.225 }).message).toContain('its tolerance is 1.0e+0.');
+    expect(run(9, { gtol: 5 })).toMatchObject({ termination: 'precisionFloor', iterations: 0 });
+  });
+
+  it('does not matter to another end', () => {
+    expect(run(1, { maxIterations: 1 })).toMatchObject({ termination: 'maxIterations', asked: [] });
+    expect(run(1, { ftol: 2 }, [[2, 0]])).toMatchObject({ termination: 'functionTolerance', asked: [] });
+  });
+
+  it('never contradicts f', () => {
+    const wrong: Problem = { ...bowl, fg: (x, g) => (g?.set([-x[0], -x[1]]), bowl.fg(x, null)) };
+    const end = (problem: Problem) =>
+      minimize(problem, scripted([[2, -1], failed('lineSearchFailed')]).solver).termination;
+    expect(end(wrong)).toBe('gradientMismatch');
+    expect(end({ ...wrong, gradientError: () => 0 })).toBe('lineSearchFailed');
+  });
+});
+
 describe('a tolerance that the start meets', () => {
+  it('is named as it was given', () => {
+    const message = (options: SolveOptions) =>
+      minimize({ ...bowl, p0: Float64Array.of(0.5, 0) }, scripted(['stay']).solver, options).message;
+    expect(message({ gtol: 0.5 })).toMatch(/‖∇f\(p0\)‖∞ = 5\.00e-1 is within gtol = 0\.5\. If the loss/);
+    expect(message({ gtol: 0.3, gRel: 0.4 })).toMatch(/ is within gtol \+ gRel·‖∇f\(p0\)‖∞\. If the loss/);
+  });
+
   it('takes no further evaluation, unless the whole gradient is 0', () => {
     const at = (x: number, change: Partial<Problem> = {}) =>
       minimize({ ...bowl, p0: Float64Array.of(x, 0), ...change }, scripted(['stay']).solver).evaluations.f;
