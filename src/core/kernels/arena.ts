@@ -1,6 +1,6 @@
 import type { FastOperations } from '../vector.ts';
 import type { Kernels } from './kernels.ts';
-import { GROUP, RECORDED, simdKernels, type Exports, type SimdMemory } from './simd.ts';
+import { GROUP, RECORDED, simdKernels, ZEROS, type Exports, type SimdMemory } from './simd.ts';
 import { kernelsOnMemory } from './compileKernels.ts';
 import { simdBytes } from './simdBytes.ts';
 import { clearPadding, padded } from './padding.ts';
@@ -17,8 +17,7 @@ export interface Arena {
   vector(): Float64Array | null;
 }
 
-/** Number of vectors that a kernel reads in addition to rows. */
-const TILES = 4;
+const TILES = ZEROS + 1;
 
 /** Number of vectors with room in an arena: point and gradient of a line search, twice, and its direction. */
 const VECTORS = 5;

@@ -49,6 +49,9 @@ export interface SimdMemory {
 /** Number of results of the kernel `record`: five sums, and two lanes of each of two maxima; products follow. */
 export const RECORDED = 9;
 
+/** Index of the tile that stays 0, after those of the vectors that a kernel reads in addition to rows. */
+export const ZEROS = 4;
+
 /** Number of rows that a kernel processes at a time; tables have room for an incomplete last group. */
 export const GROUP = 5;
 
@@ -65,6 +68,7 @@ export function simdKernels({
   const table = pointers.byteOffset;
   const factorsAt = factors.byteOffset;
   const productsAt = sums + 8 * RECORDED;
+  const zeros = tiles[ZEROS].byteOffset;
 
   /** The selection in the table, which one step projects and combines. */
   let tabulated: RowSelection | null = null;
@@ -72,7 +76,7 @@ export function simdKernels({
   const known: Row[] = [];
   const addresses: number[] = [];
 
-  /** Writes the table of rows; the last group is filled up with the first row. */
+  /** Writes the table of rows. */
   function tabulate(selected: RowSelection): void {
     if (selected === tabulated) return;
     tabulated = selected;
@@ -85,7 +89,11 @@ export function simdKernels({
       }
       pointers[k] = addresses[i];
     }
-    for (let k = order.length; k < order.length + GROUP; k++) pointers[k] = pointers[0];
+  }
+
+  /** Fills up the last group of the table, after `count` rows, with an address. */
+  function fillUp(count: number, address: number): void {
+    for (let k = count; k < count + GROUP; k++) pointers[k] = address;
   }
 
   /** Returns the address of `vector[from]`, or of a copy of the tile that starts there. */
@@ -102,6 +110,7 @@ export function simdKernels({
       const width = selected.rows[0].BYTES_PER_ELEMENT;
       const project = width === 8 ? kernels.project8 : kernels.project4;
       tabulate(selected);
+      fillUp(count, pointers[0]);
       results.fill(0);
       for (let from = 0; from < v.length; from += TILE) {
         project(table, count, from * width, place(v, from, 0), sums, lengthOf(v, from));
@@ -119,7 +128,8 @@ export function simdKernels({
       const trial = stepsHere ? step.trial.byteOffset : 0;
       tabulate(selected);
       for (let k = 0; k < order.length; k++) factors[k] = f[k];
-      factors.fill(0, order.length);
+      // Adding −0 · 0 changes no number, not even −0.
+      factors.fill(-0, order.length);
       results[0] = 0;
       // From the end, where `project` stopped: that part is still in the cache.
       for (let from = lastTile(g); from >= 0; from -= TILE) {
@@ -127,6 +137,7 @@ export function simdKernels({
         const start = place(g, from, 0);
         const sum = inPlace ? place(out, from, 1) : tiles[1].byteOffset;
         const at = stepsHere ? trial + 8 * from : 0;
+        fillUp(order.length, zeros - from * width);
         combine(table, order.length, from * width, factorsAt, c, start, sum, sums, x + 8 * from, at, n);
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
@@ -145,7 +156,10 @@ export function simdKernels({
       const sAt = s.byteOffset;
       const yAt = y.byteOffset;
       const count = others?.order.length ?? 0;
-      if (others && count > 0) tabulate(others);
+      if (others && count > 0) {
+        tabulate(others);
+        fillUp(count, pointers[0]);
+      }
       results.fill(0);
       for (let from = 0; from < x.length; from += TILE) {
         const start = place(x, from, 0);

@@ -144,6 +144,35 @@ test('vectors in an arena are worked on by SIMD, to the last bit as elsewhere', 
   );
 });
 
+test('a sum of rows keeps the sign of zeros and what is infinite, by SIMD as in plain loops', () => {
+  for (const storage of ['float64', 'float32'] as const) {
+    for (const n of [KERNEL_LENGTH + 3, TILE + 3]) {
+      const rows = allocateRows(n, 7, storage);
+      const [g, beside] = [vectorBeside(rows[0]).fill(1), vectorBeside(rows[0])];
+      for (const row of rows) row.fill(1);
+      for (const from of [0, n - 3]) {
+        for (const vector of [g, ...rows]) vector[from] = 0;
+        g[from + 1] = 0;
+        rows[2][from + 2] = Infinity;
+      }
+      const factors = new Float64Array(7).fill(-1);
+      // Rows that are not selected have no part in it.
+      rows[6].fill(NaN);
+      kernelsFor(rows[0]).project({ rows, order: [6] }, g, new Float64Array(1));
+      for (const order of [[], [2], [2, 0], [5, 4, 3, 2, 1], [2, 1, 5, 3, 0, 4]]) {
+        const expected = new Float64Array(n);
+        plainKernels.combine({ rows, order }, factors, -1, g, expected);
+        for (const out of [beside, new Float64Array(n)]) {
+          kernelsFor(rows[0]).combine({ rows, order }, factors, -1, g, out);
+          expect(out.findIndex((value, i) => !Object.is(value, expected[i]))).toBe(-1);
+        }
+        const infinite = order.includes(2) ? -Infinity : -1 - order.length;
+        expect([...expected.subarray(n - 3)]).toEqual([-0, -order.length || -0, infinite]);
+      }
+    }
+  }
+});
+
 test('the norms of a step show what is not finite, as its sums do', () => {
   const { rows, vector } = randomCase({ n: 2 * TILE + 3, m: 1, storage: 'float64', seed: 3 });
   const move = { x: vector(), gradient: vector(), trial: vector(), trialGradient: vector() };
