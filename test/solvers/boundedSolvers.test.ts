@@ -25,7 +25,7 @@ import {
   type Solver,
 } from 'quasi-newton';
 import { mgh } from '../../bench/problems/mgh/index.js';
-import { bowl, hills, walk } from './walk.ts';
+import { bowl, hills, started, stepFrom, walk } from './walk.ts';
 
 /** A problem that fails at a point outside of the bounds. */
 function fenced(problem: Problem, lower: readonly number[], upper: readonly number[]): Problem {
@@ -110,6 +110,17 @@ describe('bounds of a solve', () => {
     }
   });
 
+  it('in float32 hold elements at the float32 numbers within them, while the others go on', () => {
+    for (const solver of [gradientDescent(), lbfgs(), auto()]) {
+      const problem = { ...bowl, precision: 'float32' as const };
+      const limits = { lower: 0.1, upper: 0.7, gtol: 1e-4, maxIterations: 1000 };
+      const { x, termination } = minimize(problem, solver, limits);
+      expect(termination).toBe('gradientTolerance');
+      const [low, high] = [Math.fround(0.1), Math.fround(0.7 - 2 ** -25)];
+      expect(projectedGradient(bowl, x, Array(5).fill(low), Array(5).fill(high))).toBeLessThan(1e-4);
+    }
+  });
+
   it('are of no effect where they are infinite or null', () => {
     const free = minimize(hills, bfgs());
     const open = minimize(hills, bfgs(), { lower: null, upper: Infinity });
@@ -170,8 +181,27 @@ describe('bounds of a solve', () => {
     for (const [, solver] of kept) expect(() => minimize(bowl, solver, wrong)).toThrow(message);
   });
 
+  it.each<[string, (bounds: object) => Solver]>([
+    ['adam', adam],
+    ['gradientDescent', gradientDescent],
+    ['gradientDescent', (given) => gradientDescent({ learningRate: 0.1, ...given })],
+    ['lbfgs', lbfgs],
+    ['levenbergMarquardt', levenbergMarquardt],
+  ])('are checked in the name of the solver that they are given to: %s', (name, make) => {
+    const wrong = { lower: [0, 3], upper: [1, 2] };
+    expect(() => make(wrong)).toThrow(`${name}: lower must not exceed upper; at element 1 they are 3 and 2.`);
+  });
+
   it('may not be given twice', () => {
-    for (const [name, solver] of Object.entries({ lbfgs: lbfgs({ lower: 0 }), adam: adam({ upper: 1 }) })) {
+    const solvers: Solver[] = [
+      lbfgs({ lower: 0 }),
+      adam({ upper: 1 }),
+      gradientDescent({ lower: 0 }),
+      gradientDescent({ learningRate: 1, lower: 0 }),
+      levenbergMarquardt({ lower: 0 }),
+    ];
+    for (const solver of solvers) {
+      const { name } = solver;
       expect(() => minimize(bowl, solver, { lower: -1 })).toThrow(
         `minimize: lower and upper: ${name}() has bounds of its own; give them in one of the two places.`,
       );
@@ -226,6 +256,18 @@ describe('projected first-order methods', () => {
       expect(step.moved).toBeCloseTo(moved, 12);
     }
     expect(steps.at(-1)?.x[2]).toBe(1);
+  });
+
+  it('return no average that rounding moves out of the box', () => {
+    const solver = adam({ learningRate: 5, scheduleFree: true, lower: 0.3 });
+    const slope: Problem = { p0: Float64Array.of(3), fg: (x, g) => (g?.fill(1), x[0]) };
+    const state = started(solver, slope);
+    stepFrom(solver, state, slope);
+    const answer = new Float64Array(1);
+    expect(solver.answer?.(state, answer)).toBe(true);
+    // 3 + (0.3 − 3) is less than 0.3 in float64.
+    expect(3 + (0.3 - 3)).toBeLessThan(0.3);
+    expect(answer[0]).toBe(0.3);
   });
 
   it('never evaluate or return an average outside of the box', () => {

@@ -151,8 +151,9 @@ describe('gradients whose squares overflow', () => {
 
   it('take those just below', () => {
     const solver = adam({ learningRate: 0.1 });
-    const state = inside<AdamState>(solver.init({ n: 1, precision: 'float64' }));
-    state.gradient[0] = 2 ** 511 * (1 - 2 ** -53);
+    const state = inside<AdamState>(solver.init({ n: 2, precision: 'float64' }));
+    // Each element counts, not the norm, which is above.
+    state.gradient.fill(2 ** 511 * (1 - 2 ** -53));
     const outcome = runSync(solver.step(state), still);
     expect((outcome as { moved: number }).moved).toBeCloseTo(0.1, 12);
     expect(state.secondMoment[0]).toBeLessThan(Infinity);
