@@ -110,16 +110,20 @@ describe('bounds of a solve', () => {
     }
   });
 
-  it('in float32 hold elements at the float32 numbers within them, while the others go on', () => {
-    for (const solver of [gradientDescent(), lbfgs(), auto()]) {
-      const problem = { ...bowl, precision: 'float32' as const };
-      const limits = { lower: 0.1, upper: 0.7, gtol: 1e-4, maxIterations: 1000 };
-      const { x, termination } = minimize(problem, solver, limits);
-      expect(termination).toBe('gradientTolerance');
-      const [low, high] = [Math.fround(0.1), Math.fround(0.7 - 2 ** -25)];
-      expect(projectedGradient(bowl, x, Array(5).fill(low), Array(5).fill(high))).toBeLessThan(1e-4);
-    }
-  });
+  it.each([
+    ['float64', 0.1, 0.7, 1e-10],
+    ['float32', Math.fround(0.1), Math.fround(0.7 - 2 ** -25), 1e-4],
+  ] as const)(
+    'in %s hold elements at its numbers %d and %d, while the others go on',
+    (precision, low, high, gtol) => {
+      for (const solver of [gradientDescent(), lbfgs(), auto()]) {
+        const limits = { lower: 0.1, upper: 0.7, gtol, maxIterations: 1000 };
+        const { x, termination } = minimize({ ...bowl, precision }, solver, limits);
+        expect(termination).toBe('gradientTolerance');
+        expect(projectedGradient(bowl, x, Array(5).fill(low), Array(5).fill(high))).toBeLessThan(gtol);
+      }
+    },
+  );
 
   it('are of no effect where they are infinite or null', () => {
     const free = minimize(hills, bfgs());
