@@ -185,6 +185,18 @@ describe('schedule-free solvers', () => {
     expect(result.f).toBe(problem.fg(result.x, null));
   });
 
+  it('stay where they begin while the rate is 0', () => {
+    const problem = problemOf(layout);
+    for (const make of [adam, soap]) {
+      const solver = make({ learningRate: (t: number) => (t < 2 ? 0 : 0.1), scheduleFree: true });
+      const state = start(solver, problem);
+      for (let t = 0; t < 2; t++) runSync(solver.step(state), problem);
+      expect(farthest(state.x, problem.p0)).toBeLessThan(1e-15);
+      runSync(solver.step(state), problem);
+      expect(farthest(state.x, problem.p0)).toBeGreaterThan(0.05);
+    }
+  });
+
   it('need no horizon: on noise, the average is nearer to the minimum than what a constant rate ends with', () => {
     let seed = 1;
     const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647 - 0.5;

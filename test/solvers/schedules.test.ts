@@ -199,10 +199,15 @@ describe('warmupCosine', () => {
     expect(warmupCosine({ peak: 1, steps: 3 })(0)).toBe(1);
   });
 
+  it('may leave a single step for the decay', () => {
+    const schedule = warmupCosine({ peak: 1, steps: 4, warmup: 3 });
+    expect([2, 3, 4].map(schedule)).toEqual([1, 1, 0]);
+  });
+
   it('refuses what is missing, out of range, or longer than the run', () => {
     const give = warmupCosine as (options: object) => unknown;
     expect(() => give({})).toThrow('warmupCosine: peak and steps must be given.');
-    expect(() => give({ peak: 0, steps: Infinity })).toThrow(/2 options[^]*peak: [^]*steps: /);
+    expect(() => give({ peak: 0, steps: Infinity })).toThrow(/^warmupCosine: 2 options[^]*peak: [^]*steps: /);
     expect(() => give({ peak: 1, steps: 10, warmup: 10 })).toThrow(
       'warmupCosine: warmup must be at most steps − 1 = 9; got 10.',
     );
@@ -232,10 +237,17 @@ describe('warmupStableDecay', () => {
     expect([0, 1, 4, 5, 6].map(schedule)).toEqual([2, 2, 2, 0, 0]);
   });
 
+  it('may decay from the end of its warm-up on', () => {
+    const schedule = warmupStableDecay({ peak: 1, steps: 4, warmup: 2, decay: 2 });
+    expect([0, 1, 2, 3, 4].map(schedule)).toEqual([0.5, 1, 1, 0.5, 0]);
+  });
+
   it('refuses what is missing, out of range, or longer than the run', () => {
     const give = warmupStableDecay as (options: object) => unknown;
     expect(() => give({ peak: 1 })).toThrow('warmupStableDecay: steps must be given.');
-    expect(() => give({ peak: 1, steps: 10, decay: -1 })).toThrow(/decay: must be a whole number/);
+    expect(() => give({ peak: 1, steps: 10, decay: -1 })).toThrow(
+      /^warmupStableDecay: decay: must be a whole number/,
+    );
     expect(() => give({ peak: 1, steps: 10, warmup: 5, decay: 6 })).toThrow(
       'warmupStableDecay: warmup + decay must be at most steps = 10; got 11.',
     );
