@@ -149,11 +149,10 @@ function writePseudoGradient({ x, gradient }: LineState, weight: Weight, out: Fl
   }
 }
 
-/** Sets elements of the trial to 0 that have left the orthant of x, or that of −∇f if x is 0. */
-function keepOrthant({ x, trial, pseudoGradient }: OwlqnState, weight: Weight): void {
+/** Sets elements of the trial to 0 that have left the orthant of x. Directions at 0 point into the orthant of −∇f. */
+function keepOrthant({ x, trial }: OwlqnState, weight: Weight): void {
   for (let i = 0; i < x.length; i++) {
-    const orthant = x[i] !== 0 ? Math.sign(x[i]) : -Math.sign(pseudoGradient[i]);
-    if (weight(i) > 0 && trial[i] * orthant < 0) trial[i] = 0;
+    if (weight(i) > 0 && trial[i] * Math.sign(x[i]) < 0) trial[i] = 0;
   }
 }
 

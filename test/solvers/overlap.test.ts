@@ -143,6 +143,7 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
       },
     };
     expect(iterate(solver, state, uphill).kind).toBe('failed');
+    expect(state).toMatchObject({ unlearned: 0 });
     const asked = shared.asked.overlaps;
     iterate(solver, state, shared.problem);
     expect(shared.asked.overlaps).toBe(asked);
@@ -197,7 +198,10 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
     const bare: Problem = { p0: problem.p0, fg: problem.fg };
     const without = (name: 'nextBatch' | 'overlap'): Problem => ({ ...problem, [name]: undefined });
     const solver = lbfgs({ pairs: 'overlap' });
-    expect(() => minimize(without('overlap'), solver)).toThrow(/has no overlap\.$/);
+    expect(() => minimize(without('overlap'), solver)).toThrow(
+      "lbfgs: pairs 'overlap' needs a problem with nextBatch(), and overlap(x, gradient) for the samples that a batch shares with the one before; this one has no overlap.",
+    );
+    expect(() => solver.init({ n: 1, precision: 'float64' })).toThrow(/no nextBatch and no overlap\.$/);
     expect(() => minimize(without('nextBatch'), solver)).toThrow(/has no nextBatch\.$/);
     expect(() => minimize(bare, solver)).toThrow(RangeError);
     expect(() => minimize(bare, solver)).toThrow(/has no nextBatch and no overlap\.$/);

@@ -233,6 +233,12 @@ describe('owlqn', () => {
     expect(inside<OwlqnState>(state).memory.count).toBe(1);
   });
 
+  it('refuses a transform, which would not reach its penalty', () => {
+    expect(() => minimize(bowl, owlqn(), { transform: 'log' })).toThrow(
+      /would change f but not the penalty of owlqn/,
+    );
+  });
+
   it('describes itself', () => {
     expect(owlqn().describe(10)).toBe('OWL-QN (memory 100, λ = 1)');
     expect(owlqn({ l1: 0.5, memory: 7 }).describe(10)).toBe('OWL-QN (memory 7, λ = 0.5)');
