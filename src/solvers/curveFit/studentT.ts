@@ -21,12 +21,11 @@ const awayFromZero = (value: number): number => (Math.abs(value) < TINY ? TINY :
 /**
  * Regularized incomplete beta function I_x(a, b), by its continued fraction.
  *
+ * @param y - 1 − x
  * @see Abramowitz & Stegun (1964), Handbook of Mathematical Functions, 26.5.8 and 26.5.2
  */
-function incompleteBeta(x: number, a: number, b: number): number {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
+function incompleteBeta(x: number, y: number, a: number, b: number): number {
+  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(y, x, b, a);
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x));
   // Lentz's method.
   let c = 1;
@@ -46,10 +45,23 @@ function incompleteBeta(x: number, a: number, b: number): number {
   return (front * value) / a;
 }
 
-/** P(|z| > t) of the normal distribution, by the series of the incomplete gamma function. */
+/** Beyond this, the tail of the normal distribution is computed by itself. */
+const FAR = 3;
+/** Number of terms that give its continued fraction to 15 digits there. */
+const TERMS = 80;
+
+/**
+ * P(|z| > t) of the normal distribution, by the series of the incomplete gamma function, and far out by Laplace's continued
+ * fraction.
+ */
 function normalTail(t: number): number {
+  if (t > FAR) {
+    let rest = t;
+    for (let k = TERMS; k > 0; k--) rest = t + k / rest;
+    return (Math.sqrt(2 / Math.PI) * Math.exp((-t * t) / 2)) / rest;
+  }
   const x = (t * t) / 2;
-  let term = 2 * Math.exp(0.5 * Math.log(x / Math.PI) - x) || 0;
+  let term = 2 * Math.exp(0.5 * Math.log(x / Math.PI) - x);
   let sum = term;
   for (let k = 1; term > 1e-18 * sum; k++) {
     term *= x / (k + 0.5);
@@ -65,8 +77,11 @@ function normalTail(t: number): number {
  * @param degrees - degrees of freedom > 0; Infinity for the normal distribution
  */
 export function studentQuantile(level: number, degrees: number): number {
-  const tail = (t: number): number =>
-    degrees === Infinity ? normalTail(t) : incompleteBeta(degrees / (degrees + t * t), degrees / 2, 0.5);
+  const tail = (t: number): number => {
+    if (degrees === Infinity) return normalTail(t);
+    const sum = degrees + t * t;
+    return incompleteBeta(degrees / sum, (t * t) / sum, degrees / 2, 0.5);
+  };
   let low = 0;
   let high = 1;
   for (; tail(high) > 1 - level; high *= 2) low = high;

@@ -280,6 +280,34 @@ describe('quantiles of Student’s t', () => {
     }
   });
 
+  it('have their closed forms also next to 0 and 1', () => {
+    for (const level of [1e-9, 1e-6, 1e-3]) {
+      expect(studentQuantile(level, 1) / Math.tan((Math.PI * level) / 2)).toBeCloseTo(1, 6);
+      expect(studentQuantile(level, 2) / (level * Math.sqrt(2 / (1 - level ** 2)))).toBeCloseTo(1, 6);
+    }
+    for (const tail of [2 ** -53, 2 ** -52, 1e-12, 1e-6]) {
+      const level = 1 - tail;
+      const [one, two] = [
+        1 / Math.tan((Math.PI * (1 - level)) / 2),
+        Math.sqrt(2 / (1 - level) / (1 + level)),
+      ];
+      expect(studentQuantile(level, 1) / one).toBeCloseTo(1, 9);
+      expect(studentQuantile(level, 2) / (level * two)).toBeCloseTo(1, 9);
+    }
+  });
+
+  it('of the normal distribution leave 1 − level beyond them, however near to 1', () => {
+    const density = (z: number) => Math.sqrt(2 / Math.PI) * Math.exp((-z * z) / 2);
+    for (const level of [1e-6, 0.1, 0.95, 0.997, 0.9973, 0.9974, 0.998, 1 - 1e-6, 1 - 1e-12, 1 - 2 ** -53]) {
+      const z = studentQuantile(level, Infinity);
+      // Simpson’s rule
+      const [count, width] = [20_000, 1 / 2000];
+      let sum = density(z) + density(z + count * width);
+      for (let i = 1; i < count; i++) sum += (i % 2 === 1 ? 4 : 2) * density(z + i * width);
+      expect(((sum * width) / 3 / (1 - level) - 1) * Math.min(1, z)).toBeCloseTo(0, 10);
+    }
+  });
+
   it('come near those of the normal distribution with many', () => {
     // Hill (1970), Comm. ACM 13(10): t ≈ z + (z³ + z)/4ν.
     for (const level of [0.5, 0.95, 0.99]) {
