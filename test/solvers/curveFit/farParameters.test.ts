@@ -80,7 +80,7 @@ describe.each(Object.entries(shapes))(
       for (const origin of [1e3, 1e4]) {
         for (const width of [0.05, 0.15]) {
           const y = offsets.map((t, i) => 10 * shape((t - 0.03) / width) + 1 + 0.3 * Math.sin(5.1 * i * i));
-          const residuals = ([height, position, w, base]: ArrayLike<number>): number[] =>
+          const residuals = ([height, position, w, base]: Float64Array): number[] =>
             offsets.map((t, i) => height * shape((origin + t - position) / w) + base - y[i]);
           const problem = leastSquares({
             p0: Float64Array.of(8, origin + 0.06, 0.9 * width, 0.5),

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { curveFit } from 'quasi-newton';
+import { fallsAlongLoose, valueAt } from '../../../src/solvers/curveFit/looseEnd.ts';
+import { pivotedQr } from '../../../src/solvers/curveFit/qr.ts';
+import type { FitProblem } from '../../../src/solvers/curveFit/linearized.ts';
 
 describe('a fit with a direction that its derivatives do not resolve', () => {
   const years = Array.from({ length: 11 }, (_, i) => 2015 + i);
@@ -18,5 +21,85 @@ describe('a fit with a direction that its derivatives do not resolve', () => {
     const fit = curveFit(product, [1, 2, 3, 4], [2.1, 3.9, 6.2, 8], { a: 1, b: 1, c: 0 });
     expect(fit.converged).toBe(true);
     expect(fit.undetermined).toEqual(['a', 'b']);
+  });
+});
+
+/**
+ * A fit of three unknowns, of which bounds hold the second; x₀ and x₂ have columns (2, 0) and (0, 0). f is 25 at the point, and
+ * changes with x₂ as given.
+ */
+function looseFit(change: (moved: number) => number, limits: Partial<FitProblem> = {}) {
+  const tried: number[][] = [];
+  const problem = {
+    p0: new Float64Array(3),
+    fg: () => NaN,
+    residualCount: 2,
+    residuals(x: Float64Array, r: Float64Array) {
+      tried.push([x[0] - 1, x[1] - 4, x[2] - 10]);
+      r.set([4, Math.sqrt(9 + change(x[2] - 10))]);
+    },
+  };
+  const fit: FitProblem = {
+    problem,
+    hasJacobian: false,
+    lower: new Float64Array(3).fill(-Infinity),
+    upper: new Float64Array(3).fill(Infinity),
+    size: 5,
+    limits: {} as FitProblem['limits'],
+    ...limits,
+  };
+  const qr = pivotedQr(Float64Array.of(2, 0, 0, 0), 2, 2, 1e-9);
+  const falls = () => fallsAlongLoose(fit, { x: Float64Array.of(1, 4, 10), f: 25, qr, free: [0, 2] });
+  return { fit, falls, tried };
+}
+
+/** 16 times the rounding of f = 25 with residuals of size 5: 64 ε (f + size·√f). */
+const clear = 16 * 64 * 2 ** -52 * (25 + 5 * 5);
+
+describe('a direction that changes no residual to first order', () => {
+  it('is followed to both sides in steps of √f, 8√f, 64√f, … up to 1/ε, which move nothing else', () => {
+    const { falls, tried } = looseFit(() => 0);
+    expect(falls()).toBe(false);
+    // 8¹⁷ < 2⁵² < 8¹⁸
+    const lengths = Array.from({ length: 18 }, (_, k) => 5 * 8 ** k);
+    expect(tried.map(([a, b]) => [a, b])).toEqual(tried.map(() => [0, 0]));
+    expect(tried.map(([, , c]) => c)).toEqual(
+      lengths.flatMap((length) => [10 + length - 10, 10 - length - 10]),
+    );
+  });
+
+  it.each([
+    ['falls there by more than rounding', (s: number) => (s > 300 ? -1.01 * clear : 0), true],
+    ['falls on the other side', (s: number) => (s < -300 ? -1.01 * clear : 0), true],
+    ['falls by rounding', (s: number) => (s > 300 ? -0.99 * clear : 0), false],
+    ['rises first', (s: number) => (s > 300 ? -1 : s > 30 ? 1.01 * clear : 0), false],
+    ['rises first by rounding alone', (s: number) => (s > 300 ? -1 : s > 30 ? 0.99 * clear : 0), true],
+    ['falls on one side and rises on the other', (s: number) => (s > 30 ? -1 : s < -30 ? 1 : 0), true],
+    ['has no values there', (s: number) => (s > 300 ? -1 : s < -30 ? NaN : 0), false],
+  ])('is followed until f %s', (_, change, falls) => {
+    expect(looseFit(change).falls()).toBe(falls);
+  });
+
+  it('is not followed beyond bounds', () => {
+    const change = (s: number) => (s > 30 ? -1 : 0);
+    const upper = Float64Array.of(Infinity, Infinity, 20);
+    const { falls, tried } = looseFit(change, { upper });
+    expect(falls()).toBe(false);
+    expect(Math.max(...tried.map(([, , c]) => c))).toBeLessThan(20);
+    expect(looseFit(change).falls()).toBe(true);
+  });
+
+  it('may be one of several', () => {
+    const { fit } = looseFit((s) => (s > 30 ? -1 : 0));
+    const x = Float64Array.of(1, 4, 10);
+    const qr = pivotedQr(new Float64Array(6), 2, 3, 1e-9);
+    expect(fallsAlongLoose(fit, { x, f: 25, qr, free: [0, 1, 2] })).toBe(true);
+    // Without loose directions, nothing is tried.
+    const firm = pivotedQr(Float64Array.of(1, 0, 0, 1), 2, 2, 1e-9);
+    expect(fallsAlongLoose(fit, { x, f: 25, qr: firm, free: [0, 2] })).toBe(false);
+  });
+
+  it('is measured by the sum of squares', () => {
+    expect(valueAt(looseFit(() => 7).fit, new Float64Array(3))).toBeCloseTo(32, 13);
   });
 });
