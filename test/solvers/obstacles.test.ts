@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { obstacleIn } from '../../src/solvers/leastSquares/obstacle.ts';
+import { obstacleIn, obstacleOfColumn } from '../../src/solvers/leastSquares/obstacle.ts';
 import { leastSquares, levenbergMarquardt, minimize, newtonCG } from '../../src/index.ts';
 import type { Residuals } from '../../src/core/problem.ts';
 
@@ -97,4 +97,26 @@ it.each([
   const x = Float64Array.from({ length: n }, (_, j) => j);
   expect(obstacleIn('residuals', Float64Array.of(1, NaN), x)).toBe(`Residual 1 is NaN at x = ${shown}.`);
   expect(obstacleIn('residuals', Float64Array.of(1, 2), x)).toBe('');
+});
+
+it.each([
+  ['residuals', 2, 3, 'Residual 2'],
+  ['residuals', 0, 3, 'Residual 0'],
+  ['jacobian', 5, 6, 'The Jacobian at row 2, column 1,'],
+  ['jacobianGram', 5, 9, 'jacobianGram at row 1, column 2,'],
+  ['jacobianVector', 0, 3, 'Element 0 of jacobianVector'],
+  ['vectorJacobian', 1, 2, 'Element 1 of vectorJacobian'],
+] as const)('a message on %s names element %d of %d', (name, at, length, place) => {
+  const values = new Float64Array(length);
+  values[at] = -Infinity;
+  if (at + 1 < length) values[at + 1] = NaN;
+  const x = Float64Array.of(1 / 3, -2e-9);
+  expect(obstacleIn(name, values, x)).toBe(`${place} is -Infinity at x = [0.333333, -2e-9].`);
+  expect(obstacleIn(name, new Float64Array(length), x)).toBe('');
+});
+
+it('a message on a column without differences names its unknown', () => {
+  expect(obstacleOfColumn(1, Float64Array.of(3, 1e7 / 3))).toBe(
+    'Residuals are not finite on either side of x[1] at x = [3, 3333330].',
+  );
 });
