@@ -64,7 +64,7 @@ export class Network extends ModelWriter {
     const bound = 1 / Math.sqrt(inputs);
     const weight = this.weight(`${name}.weight`, [units, inputs], bound);
     const offset = bias ? this.weight(`${name}.bias`, [units], bound) : undefined;
-    if (this.rank(x) === 2) return this.op('Gemm', [x, weight, offset], { transB: 1 });
+    if (this.rank(x) === 2) return this.gemm(x, weight, { transB: true }, offset);
     const product = this.matmul(x, this.transpose(weight, [1, 0]));
     return offset === undefined ? product : this.add(product, offset);
   }
@@ -103,13 +103,9 @@ export class Network extends ModelWriter {
       padding === 'same'
         ? [...widths.map((width) => Math.floor(width / 2)), ...widths.map((width) => Math.ceil(width / 2))]
         : Array<number>(2 * axes).fill(padding);
-    return this.op('Conv', [x, weight, offset], {
-      kernel_shape: [...window],
-      strides: Array<number>(axes).fill(stride),
-      dilations: Array<number>(axes).fill(dilation),
-      pads,
-      group: groups,
-    });
+    const [strides, dilations] = [stride, dilation].map((size) => Array<number>(axes).fill(size));
+    const attributes = { kernel_shape: window, strides, dilations, pads, group: groups };
+    return this.convolve(x, weight, attributes, offset);
   }
 
   /**
@@ -134,9 +130,8 @@ export class Network extends ModelWriter {
     const size = this.#size('layerNorm', x, -1);
     this.#checkTensors('layerNorm', name, 'weight', 'bias');
     const scale = this.weight(`${name}.weight`, [size], () => 1);
-    return this.op('LayerNormalization', [x, scale, this.weight(`${name}.bias`, [size], () => 0)], {
-      axis: -1,
-    });
+    const bias = this.weight(`${name}.bias`, [size], () => 0);
+    return this.normalizeLayer(x, scale, bias, { axis: -1 })[0];
   }
 
   /**
@@ -148,13 +143,12 @@ export class Network extends ModelWriter {
     const { name = this.#layer('norm') } = options;
     const size = this.#size('batchNorm', x, 1);
     this.#checkTensors('batchNorm', name, 'weight', 'bias', 'running_mean', 'running_var');
-    const tensors = [
-      this.weight(`${name}.weight`, [size], () => 1),
-      this.weight(`${name}.bias`, [size], () => 0),
-      this.addConstant(tensorOf(`${name}.running_mean`, this.float, [size], Array<number>(size).fill(0))),
-      this.addConstant(tensorOf(`${name}.running_var`, this.float, [size], Array<number>(size).fill(1))),
-    ];
-    return this.ops('BatchNormalization', [x, ...tensors], { training_mode: 1 }, 3)[0];
+    const running = (statistic: string, value: number) =>
+      this.addConstant(tensorOf(`${name}.${statistic}`, this.float, [size], Array<number>(size).fill(value)));
+    const scale = this.weight(`${name}.weight`, [size], () => 1);
+    const bias = this.weight(`${name}.bias`, [size], () => 0);
+    const [mean, variance] = [running('running_mean', 0), running('running_var', 1)];
+    return this.normalizeBatch(x, [scale, bias, mean, variance], { training_mode: 1 }, 3)[0];
   }
 
   /**
@@ -177,7 +171,7 @@ export class Network extends ModelWriter {
     checkSize('maxPool', 'stride', stride);
     const axes = this.rank(x) - 2;
     const all = (value: number) => Array<number>(axes).fill(value);
-    return this.op('MaxPool', [x], { kernel_shape: all(size), strides: all(stride) });
+    return this.largest(x, { kernel_shape: all(size), strides: all(stride) });
   }
 
   /** Takes the mean over all axes after the channels: `[N, channels]`. */
@@ -187,15 +181,15 @@ export class Network extends ModelWriter {
   }
 
   /** Flattens each sample: `[N, …] → [N, features]`. */
-  flatten(x: Value): Value {
+  override flatten(x: Value): Value {
     this.checkKnown('flatten', x);
-    return this.op('Flatten', [x], { axis: 1 });
+    return super.flatten(x);
   }
 
   /** x·Φ(x), computed with the error function. */
   gelu(x: Value): Value {
     this.checkKnown('gelu', x);
-    return this.mul(0.5, x, this.add(this.op('Erf', [this.mul(x, Math.SQRT1_2)]), 1));
+    return this.mul(0.5, x, this.add(this.erf(this.mul(x, Math.SQRT1_2)), 1));
   }
 
   /** eˣ divided by its sum along an axis. */

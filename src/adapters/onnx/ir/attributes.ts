@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { AttributeProto_AttributeType as Kind, AttributeProtoSchema } from 'onnx-buf';
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-buf';
+import { floatAttributes } from '../../opAttributes.ts';
 import { refuse } from './errors.ts';
 
 /** Value of an attribute; a number becomes INT or FLOAT, depending on the attribute's name. */
@@ -14,14 +15,6 @@ export type AttributeValue =
 
 /** Attributes by name, for {@link nodeAttributes}; undefined ones are left out. */
 export type AttributeValues = Readonly<Record<string, AttributeValue | undefined>>;
-
-// In ONNX's standard ops, attributes with these names are floats; all other numbers are integers.
-const floats = new Set(
-  `activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high lambd low max mean
-   min momentum ratio scale softcap spatial_scale swiglu_limit threshold value value_float value_floats`.split(
-    /\s+/,
-  ),
-);
 
 /**
  * Returns the shortest decimal that rounds to a float32 number: 0.1 for 0.10000000149. In float64, this is the
@@ -99,7 +92,7 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
     create(AttributeProtoSchema, { name, ...fields });
   if (typeof value === 'string') return make({ type: Kind.STRING, s: new TextEncoder().encode(value) });
   if (typeof value === 'number') {
-    return floats.has(name)
+    return floatAttributes.has(name)
       ? make({ type: Kind.FLOAT, f: value })
       : make({ type: Kind.INT, i: whole(name, value) });
   }
@@ -111,7 +104,7 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
       ? make({ type: Kind.TENSOR, t: value })
       : make({ type: Kind.GRAPH, g: value });
   }
-  return floats.has(name)
+  return floatAttributes.has(name)
     ? make({ type: Kind.FLOATS, floats: [...value] })
     : make({ type: Kind.INTS, ints: value.map((each) => whole(name, each)) });
 }

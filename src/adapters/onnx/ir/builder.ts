@@ -1,30 +1,57 @@
 import { sizeOf } from '../../../core/layout.ts';
-import { ElementwiseGraph } from './elementwise.ts';
 import { refuse } from './errors.ts';
-import type { Operand, Value } from './graph.ts';
+import { Graph, type Operand, type Value } from './graph.ts';
+import { identityNode } from './node.ts';
 import { checkWhole } from './operands.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
-import { DType, dtypeName, tensorOf } from './tensor.ts';
+import { DType, dtypeName, numbersOf, tensorOf } from './tensor.ts';
 
 /** A graph with the methods that write gradients and losses. Operands broadcast as in NumPy. */
-export class Builder extends ElementwiseGraph {
-  /** Sum over `axes`, kept with size 1 unless `keep` is false. */
-  sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
-    return this.#reduce('ReduceSum', x, axes, keep);
+export class Builder extends Graph {
+  protected override fold(op: string, neutral: number, operands: readonly Operand[]): Value {
+    this.requireOperands(op, operands);
+    const rest = operands.filter((operand) => !this.#isScalar(operand, neutral));
+    const [first = neutral, ...others] = rest;
+    return others.reduce<Value>(
+      (a, b) => this.op(op, [a, b]),
+      typeof first === 'number' ? this.scalar(first, this.#dtypeAmong(operands)) : first,
+    );
   }
-  /** Mean over `axes`, kept with size 1 unless `keep` is false. */
-  mean(x: Value, axes: readonly number[] | Value, keep = true): Value {
-    return this.#reduce('ReduceMean', x, axes, keep);
+  /** True for this number, or a value without axes that is filled with it: these change neither shapes nor values. */
+  #isScalar(operand: Operand, value: number): boolean {
+    if (typeof operand === 'number') return operand === value;
+    const isFill = this.shapeOf(operand)?.length === 0 && this.traitsOf(operand)?.fills;
+    // Not constants, which may be trained.
+    const fill = isFill ? this.makerOf(operand)?.attribute[0]?.t : undefined;
+    return fill !== undefined && numbersOf(fill)[0] === value;
   }
-  #reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
+  #dtypeAmong(operands: readonly Operand[]): DType {
+    const typed = operands.find((operand) => typeof operand === 'string');
+    return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
+  }
+  override identity(x: Value): Value {
+    const copy = this.fresh('copy');
+    this.append(identityNode(x, copy));
+    return copy;
+  }
+  /** a where the condition is true, b elsewhere. */
+  where(condition: Value, a: Operand, b: Operand): Value {
+    const dtype = this.#dtypeAmong([a, b]);
+    const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
+    return this.whole('Where', [condition, lift(a), lift(b)]);
+  }
+  override cast(x: Value, dtype: DType): Value {
+    return this.dtypeOf(x) === dtype ? x : super.cast(x, dtype);
+  }
+  /** 1 where the condition is true and 0 elsewhere, with the type of `like`. */
+  mask(condition: Value, like: Value): Value {
+    return this.cast(condition, this.dtypeOf(like) ?? this.float);
+  }
+
+  protected override reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
     this.requireOperands(op, [x, axes]);
-    if (typeof axes !== 'string') {
-      checkWhole('a list of axes', axes);
-      if (axes.length === 0) return x;
-    }
-    return this.op(op, [x, typeof axes === 'string' ? axes : this.integers(axes)], {
-      keepdims: keep ? 1 : 0,
-    });
+    if (typeof axes !== 'string') checkWhole('a list of axes', axes);
+    return axes.length === 0 ? x : super.reduce(op, x, axes, keep);
   }
   /** Mean of all elements, a scalar. */
   meanOfAll(x: Value): Value {
@@ -55,35 +82,8 @@ export class Builder extends ElementwiseGraph {
   minOfAll(x: Value): Value {
     return this.op('ReduceMin', [x], { keepdims: 0 });
   }
-  /** Softmax along one axis. */
-  softmax(x: Value, axis: number): Value {
-    return this.whole('Softmax', [x], { axis });
-  }
-  /** Logarithm of the softmax along one axis. */
-  logSoftmax(x: Value, axis: number): Value {
-    return this.op('LogSoftmax', [x], { axis });
-  }
-
-  /** The matrix product, over the last two axes. */
-  matmul(a: Value, b: Value): Value {
-    return this.whole('MatMul', [a, b]);
-  }
-  /** α·A'·B' + C of matrices, where A' is A or its transpose; likewise B'. */
-  gemm(
-    a: Value,
-    b: Value,
-    { transA, transB, alpha = 1 }: { transA?: boolean; transB?: boolean; alpha?: number } = {},
-    c?: Value,
-  ): Value {
-    return this.op('Gemm', [a, b, c], {
-      transA: transA ? 1 : undefined,
-      transB: transB ? 1 : undefined,
-      alpha: alpha === 1 ? undefined : alpha,
-    });
-  }
-  /** The axes in another order: axis i of the result is axis `perm[i]` of x. */
-  transpose(x: Value, perm: readonly number[]): Value {
-    return perm.every((axis, i) => axis === i) ? x : this.op('Transpose', [x], { perm });
+  override transpose(x: Value, perm: readonly number[]): Value {
+    return perm.every((axis, i) => axis === i) ? x : super.transpose(x, perm);
   }
   /** The last two axes swapped. */
   swap(x: Value): Value {
@@ -101,10 +101,10 @@ export class Builder extends ElementwiseGraph {
     );
   }
   /** The shape, a vector of int64; values whose sizes have the same symbols share it. */
-  shape(x: Value): Value {
+  override shape(x: Value): Value {
     const shape = this.shapeOf(x);
     if (isStatic(shape)) return this.integers(shape);
-    return this.once(`shape ${shape ? JSON.stringify(shape) : `of ${x}`}`, () => this.op('Shape', [x]));
+    return this.once(`shape ${shape ? JSON.stringify(shape) : `of ${x}`}`, () => super.shape(x));
   }
   /** The sizes of some axes, a vector of int64. */
   sizes(x: Value, axes: readonly number[]): Value {
@@ -124,14 +124,6 @@ export class Builder extends ElementwiseGraph {
     const dtype = this.dtypeOf(like) ?? this.float;
     return isStatic(shape) ? this.scalar(sizeOf(shape), dtype) : this.cast(this.op('Size', [x]), dtype);
   }
-  /** x in another shape, constant or a vector of int64. */
-  reshape(x: Value, shape: Value | readonly number[]): Value {
-    return this.whole('Reshape', [x, typeof shape === 'string' ? shape : this.integers(shape)]);
-  }
-  /** x in the shape given by a vector of int64; sizes of 0 are allowed. */
-  reshapeTo(x: Value, shape: Value): Value {
-    return this.op('Reshape', [x, shape], { allowzero: 1 });
-  }
   /** x with the shape of `like`, which has as many elements; sizes of 0 allowed. */
   reshapeLike(x: Value, like: Value): Value {
     if (this.#sameShape(x, like)) return x;
@@ -141,54 +133,9 @@ export class Builder extends ElementwiseGraph {
   flat(x: Value): Value {
     return this.reshape(x, [-1]);
   }
-  /** x broadcast to a shape, constant or a vector of int64. */
-  expand(x: Value, shape: Value | readonly number[]): Value {
-    return this.op('Expand', [x, typeof shape === 'string' ? shape : this.integers(shape)]);
-  }
   /** x broadcast against the shape of `like`: the result has the larger of both sizes along each axis. */
   expandLike(x: Value, like: Value): Value {
     return this.#sameShape(x, like) ? x : this.expand(x, this.shape(like));
-  }
-  /** x with axes of size 1 inserted, at these positions of the result. */
-  unsqueeze(x: Value, axes: readonly number[]): Value {
-    return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
-  }
-  /** x without these axes of size 1. */
-  squeeze(x: Value, axes: readonly number[]): Value {
-    return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
-  }
-  /** The parts one after the other along an axis. */
-  concat(parts: readonly Value[], axis: number): Value {
-    return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
-  }
-  /** The parts side by side along a new axis. */
-  stack(parts: readonly Value[], axis: number): Value {
-    const one = (part: Value) => this.unsqueeze(part, [axis]);
-    return this.concat(parts.map(one), axis);
-  }
-  /** x[start : end] along one axis, by constants or vectors of one int64. */
-  slice(x: Value, start: number | Value, end: number | Value, axis: number): Value {
-    const bound = (v: number | Value) => (typeof v === 'string' ? v : this.integers([v]));
-    return this.op('Slice', [x, bound(start), bound(end), this.integers([axis])]);
-  }
-  /** x[starts : ends] along several axes, by vectors of int64. */
-  slices(x: Value, starts: Value, ends: Value, axes: readonly number[], steps?: Value): Value {
-    return this.op('Slice', [x, starts, ends, this.integers(axes), steps]);
-  }
-  /** Parts of these sizes along an axis. */
-  split(x: Value, sizes: readonly number[], axis: number): Value[] {
-    return this.ops('Split', [x, this.integers(sizes)], { axis }, sizes.length);
-  }
-  /**
-   * x with elements added, or removed if negative, at the beginning and the end of each axis: zeros, or
-   * `value`.
-   */
-  pad(x: Value, pads: readonly number[] | Value, value?: Operand): Value {
-    return this.op('Pad', [x, typeof pads === 'string' ? pads : this.integers(pads), value]);
-  }
-  /** The elements of x at the indices along an axis; the indices may have any shape. */
-  gather(x: Value, indices: Value, axis = 0): Value {
-    return this.op('Gather', [x, indices], { axis: axis === 0 ? undefined : axis });
   }
   /** One element of x for each index, at the index's own position except along `axis`, where the index counts. */
   gatherElements(x: Value, indices: Value, axis: number): Value {

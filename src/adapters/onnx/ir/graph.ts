@@ -1,6 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
-import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
+import type { AttributeProto, GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
+import { OpWriter, type Operand, type Value } from '../../opWriter.ts';
+import type { OpAttributes } from '../../opAttributes.ts';
 import { noiseNameOf } from './convention.ts';
 import { know, type Facts, type OpKnowledge } from './facts.ts';
 import type { Draw, NoiseInput } from './noise.ts';
@@ -8,16 +10,12 @@ import { subgraphsOf, type AttributeValues } from './attributes.ts';
 import { checkNode, checkNumbers, checkOperands, checkWhole } from './operands.ts';
 import { namesIn, namesOf } from './names.ts';
 import { identityNode, nodeOf } from './node.ts';
-import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
+import { unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
 import type { Platform } from './platform.ts';
 import { DType, isFloat, numbersOf, tensorOf, type TensorProto } from './tensor.ts';
 import type { Traits } from './traits.ts';
 
-/** A value of a graph, by its name. */
-export type Value = string;
-
-/** A value, or a number that becomes a constant of the other operands' type. */
-export type Operand = Value | number;
+export type { Operand, Value };
 
 /** A statistic of each batch that a BatchNormalization node in training mode averages over the batches. */
 export interface BatchStatistic {
@@ -33,7 +31,7 @@ export interface BatchStatistic {
  * A graph under construction: new nodes are appended with unused names, and types, shapes and contents of
  * their results are inferred immediately.
  */
-export class Graph implements Facts {
+export abstract class Graph extends OpWriter implements Facts {
   readonly proto: GraphProto;
   readonly types = new Map<Value, TensorType>();
   readonly contents = new Map<Value, readonly Dimension[]>();
@@ -56,6 +54,7 @@ export class Graph implements Facts {
   readonly #taken: Set<string>;
   readonly #memo = new Map<string, Value>();
   #count = 0;
+  #inherited: readonly AttributeProto[] = [];
 
   /**
    * @param proto - the graph, extended in place
@@ -71,6 +70,7 @@ export class Graph implements Facts {
     coming: readonly NodeProto[] = [],
     prefix = 'ad/',
   ) {
+    super();
     this.#prefix = prefix;
     this.proto = proto;
     this.knowledge = knowledge;
@@ -87,8 +87,7 @@ export class Graph implements Facts {
     this.#taken = namesOf(coming, namesIn(proto));
   }
 
-  /** Returns an unused name. */
-  fresh(stem: string): string {
+  override fresh(stem: string): string {
     let name;
     do name = `${this.#prefix}${stem}_${this.#count++}`;
     while (this.#taken.has(name));
@@ -105,8 +104,7 @@ export class Graph implements Facts {
     return value;
   }
 
-  /** Appends a node with `count` outputs, and returns their names. */
-  ops(
+  override ops(
     op: string,
     inputs: readonly (Operand | undefined)[],
     attributes: AttributeValues = {},
@@ -121,18 +119,25 @@ export class Graph implements Facts {
       typeof operand === 'number' ? this.scalar(operand, dtype) : (operand ?? ''),
     );
     while (input.at(-1) === '') input.pop();
-    const output = range(count).map(() => this.fresh(op));
-    this.append(nodeOf(op, input, output, attributes));
+    const output = this.outputsOf(op, count);
+    const node = nodeOf(op, input, output, attributes);
+    if (this.#inherited.length > 0) node.attribute.push(...this.#inherited);
+    this.#inherited = [];
+    this.append(node);
     return output;
   }
 
-  /** Appends a node with one output, and returns its name. */
-  op(op: string, inputs: readonly (Operand | undefined)[], attributes: AttributeValues = {}): Value {
+  /** Gives the next node attributes of another one, after its own. */
+  inheriting(attributes: readonly AttributeProto[]): this {
+    this.#inherited = attributes;
+    return this;
+  }
+
+  override op(op: string, inputs: readonly (Operand | undefined)[], attributes: AttributeValues = {}): Value {
     return this.ops(op, inputs, attributes)[0];
   }
 
-  /** Appends a node that needs all its operands, and returns the name of its output. */
-  protected whole(op: string, operands: readonly Operand[], attributes: AttributeValues = {}): Value {
+  protected override whole(op: string, operands: readonly Operand[], attributes?: OpAttributes): Value {
     this.requireOperands(op, operands);
     return this.op(op, operands, attributes);
   }
@@ -194,8 +199,7 @@ export class Graph implements Facts {
     return this.once(`${value}:${dtype}`, () => this.constant(dtype, [], [value]));
   }
 
-  /** Adds a constant vector of int64. */
-  integers(values: readonly number[]): Value {
+  override integers(values: readonly number[]): Value {
     checkWhole('a list of whole numbers', values);
     return this.once(`[${values.join()}]`, () => this.constant(DType.INT64, [values.length], values));
   }

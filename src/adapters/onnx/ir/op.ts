@@ -1,6 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../../core/layout.ts';
-import type { Attributes, AttributeValues } from './attributes.ts';
+import type { OpWriter } from '../../opWriter.ts';
+import type { Attributes } from './attributes.ts';
 import type { Builder } from './builder.ts';
 import type { ContentRule, InferRule } from './facts.ts';
 import type { Value } from './graph.ts';
@@ -64,10 +65,10 @@ export interface UpgradeContext {
   readonly scalar: (value: number) => string;
   /** Removes attributes. */
   readonly drop: (...names: readonly string[]) => void;
-  /** Inserts a node before this one, and returns its output. */
-  readonly before: (op: string, inputs: readonly string[], attributes?: AttributeValues) => string;
-  /** Inserts a node after this one, whose output it takes over. */
-  readonly after: (op: string, inputs: readonly string[], attributes?: AttributeValues) => void;
+  /** Inserts nodes before this one. */
+  readonly before: OpWriter;
+  /** Inserts a node after this one, whose output it takes over: `write` appends one that reads the value given. */
+  readonly after: (write: (g: OpWriter, y: Value) => Value) => void;
 }
 
 /** Converts a node of an older opset to opset 18, in place. */

@@ -53,8 +53,7 @@ export const softplus = (g: Builder, x: Value): Value =>
 export const softsign = (g: Builder, x: Value): Value => g.div(x, g.add(g.abs(x), 1));
 
 /** x·Φ(x), with the cumulative distribution function of the normal distribution. */
-export const gelu = (g: Builder, x: Value): Value =>
-  g.mul(0.5, x, g.add(g.op('Erf', [g.mul(x, Math.SQRT1_2)]), 1));
+export const gelu = (g: Builder, x: Value): Value => g.mul(0.5, x, g.add(g.erf(g.mul(x, Math.SQRT1_2)), 1));
 
 /** Gelu with tanh u in place of the error function, u = √(2/π)·(x + 0.044715·x³). */
 export const geluByTanh = (g: Builder, x: Value): Value => {

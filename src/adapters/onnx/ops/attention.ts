@@ -122,7 +122,7 @@ function projected(g: Builder, inputs: readonly Value[], bias: Value | undefined
     inputs.map((input) => g.sizes(input, [2])),
     0,
   );
-  const biases = bias ? g.ops('Split', [bias, sizes], { axis: 0 }, 3) : [];
+  const biases = bias ? g.parts(bias, 3, 0, sizes) : [];
   return inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
 }
 

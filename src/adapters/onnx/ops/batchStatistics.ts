@@ -70,9 +70,9 @@ export const isByBatch = (node: NodeProto): boolean => made.has(node);
  */
 function byOneNode(g: Builder, { input }: NodeProto, attributes: Attributes): Normalized {
   const [x, scale, bias] = input;
-  const [y, mean, variance] = g.ops(
-    'BatchNormalization',
-    [x, scale, bias, ...twoBuffers(g, x)],
+  const [y, mean, variance] = g.normalizeBatch(
+    x,
+    [scale, bias, ...twoBuffers(g, x)],
     // With a momentum of 0, the new running statistics are those of the batch.
     { training_mode: 1, momentum: 0, epsilon: epsilonOf(attributes) },
     3,
@@ -133,6 +133,6 @@ export function throughBatch({ g, inputs, outputs, dys, needs, attributes }: Vjp
 
 /** a·x + c with one number a channel each, in one pass. */
 function affine(g: Builder, x: Value, a: Value, c: Value): Value {
-  const statistics = [0, 1].map((value) => filledLike(g, a, value));
-  return g.op('BatchNormalization', [x, a, c, ...statistics], { epsilon: 0 });
+  const [mean, variance] = [0, 1].map((value) => filledLike(g, a, value));
+  return g.normalizeBatch(x, [a, c, mean, variance], { epsilon: 0 })[0];
 }

@@ -13,6 +13,13 @@ import { meet, onlyFirst, rankOfInput, unclear, type SampleRule, type Samples } 
 import { axisFrom, broadcastShapes, range, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 
+/** Attributes of a Resize by whole factors that repeats each element. */
+export const repeating = {
+  mode: 'nearest',
+  coordinate_transformation_mode: 'asymmetric',
+  nearest_mode: 'floor',
+} as const;
+
 /** Property of ops that move integers, and whose rules read only their shapes. */
 export const movesIntegers = { inputs: [0], outputs: [0] } satisfies Op['integers'];
 

@@ -105,7 +105,7 @@ const convTranspose: VjpRule = (c) => {
   const [x, w] = c.inputs;
   const { dy, pads, strides, dilations, group, kernel } = withoutLongEnds(c);
   return [
-    needs(0) && g.op('Conv', [dy, w], { strides, dilations, pads, group }),
+    needs(0) && g.convolve(dy, w, { strides, dilations, pads, group }),
     needs(1) && weightCotangent(g, dy, x, w, { strides, dilations, pads, group, kernel }),
     needs(2) && biasCotangent(g, c.dy),
   ];

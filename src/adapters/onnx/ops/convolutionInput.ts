@@ -31,7 +31,7 @@ function inputCotangentByConv(
   const rank = strides.length;
   const turned = pads.map((pad, i) => dilations[i % rank] * (kernel[i % rank] - 1) - pad);
   if (inner * group < outer || turned.some((pad) => pad < 0)) return undefined;
-  return g.op('Conv', [d, flipped(g, w, shape, group)], { dilations, pads: turned, group });
+  return g.convolve(d, flipped(g, w, shape, group), { dilations, pads: turned, group });
 }
 
 /** A weight `[M, C/group, …]` with its windows reversed and its channels exchanged, `[C, M/group, …]`. */
@@ -58,9 +58,9 @@ function inputCotangentByTranspose(
   // The end of the input that no window reached gets zeros.
   const missed = missedEnds(g, x, d, convolution);
   if (missed !== undefined) {
-    return g.op('ConvTranspose', [d, w], { strides, dilations, pads, group, output_padding: missed });
+    return g.convolveTransposed(d, w, { strides, dilations, pads, group, output_padding: missed });
   }
-  const whole = g.op('ConvTranspose', [d, w], { strides, dilations, group });
+  const whole = g.convolveTransposed(d, w, { strides, dilations, group });
   const none = [0, 0, ...range(rank).fill(0)];
   const longer = strides.every((stride) => stride === 1)
     ? whole

@@ -132,7 +132,7 @@ function byBlocks(g: Builder, x: Value, d: Value, w: Value, convolution: Convolu
   const moved = g.transpose(split, [1, 3, 0, 2, ...range(rank - 1, 4)]);
   const filters = g.reshape(moved, [outer * block, -1, length / block, ...others]);
   const steps = [1, ...dilations.slice(1)];
-  const sums = g.op('Conv', [exchanged(g, reached), filters], {
+  const sums = g.convolve(exchanged(g, reached), filters, {
     strides: steps,
     dilations: [strides[0] * block, ...strides.slice(1)],
     pads,
@@ -167,7 +167,7 @@ function byLastChannels(g: Builder, x: Value, d: Value, w: Value, convolution: C
   const rank = strides.length;
   const widened = (steps: readonly number[]) =>
     steps.map((step, i) => (i % rank === rank - 1 ? step * channels : step));
-  const kernels = g.op('Conv', [channelsLast(g, reached, group, channels), exchanged(g, d)], {
+  const kernels = g.convolve(channelsLast(g, reached, group, channels), exchanged(g, d), {
     strides: dilations,
     dilations: widened(strides),
     pads: widened(pads),
@@ -203,7 +203,7 @@ function weightCotangentByChannel(
   w: Value,
   { strides, dilations, pads, group }: Convolution,
 ): Value {
-  const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged(g, d)], {
+  const kernels = g.convolve(channelsFirst(g, x, group), exchanged(g, d), {
     strides: dilations,
     dilations: strides,
     pads,

@@ -126,11 +126,11 @@ export const elementwiseOps: OpTable = {
   Log: unary((g, x, _y, dy) => g.div(dy, x)),
   Erf: unary((g, x, _y, dy) => g.mul(dy, 2 / Math.sqrt(Math.PI), g.exp(g.neg(g.square(x)))), erf),
 
-  Sin: unary((g, x, _y, dy) => g.mul(dy, g.op('Cos', [x]))),
-  Cos: unary((g, x, _y, dy) => g.neg(g.mul(dy, g.op('Sin', [x])))),
+  Sin: unary((g, x, _y, dy) => g.mul(dy, g.cos(x))),
+  Cos: unary((g, x, _y, dy) => g.neg(g.mul(dy, g.sin(x)))),
   Tan: unary(
     (g, _x, y, dy) => g.mul(dy, g.add(g.square(y), 1)),
-    (g, x) => g.div(g.op('Sin', [x]), g.op('Cos', [x])),
+    (g, x) => g.div(g.sin(x), g.cos(x)),
   ),
   Asin: unary((g, x, _y, dy) => inverseOfRoot(g, dy, g.sub(1, g.square(x))), asin),
   Acos: unary(

@@ -31,7 +31,7 @@ function waves(
   const products = g.mul(g.places(rows, 0, 2), g.places(columns, 1, 2));
   const turns = g.div(g.cast(g.mod(products, length), dtype), g.cast(length, dtype));
   const angle = g.mul(2 * Math.PI, turns);
-  return [g.op('Cos', [angle]), g.op('Sin', [angle])];
+  return [g.cos(angle), g.sin(angle)];
 }
 
 /** Returns Σₙ x[…, n]·exp(∓2πi·n·k/N) along the last axis, for k = 0, …, `frequencies` − 1. */

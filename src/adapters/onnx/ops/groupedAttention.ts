@@ -89,7 +89,7 @@ function appended(g: Builder, buffer: Value, x: Value, { length, total }: Past):
 /** Splits queries, keys and values that lie side by side. */
 function unpacked(g: Builder, x: Value, count: number, shared: number): Value[] {
   const size = g.div(g.sizes(x, [2]), g.integers([count + 2 * shared]));
-  return g.ops('Split', [x, g.mul(size, g.integers([count, shared, shared]))], { axis: 2 }, 3);
+  return g.parts(x, 3, 2, g.mul(size, g.integers([count, shared, shared])));
 }
 
 interface Rotation {

@@ -114,7 +114,7 @@ export const isDifferentiable = (op: string): boolean =>
  * // y = x + sin²(αx)/α, in a domain of your own
  * registerVjp('com.example::Snake', ({ g, inputs: [x], dy, attributes }) => {
  *   const alpha = attributes.float('alpha', 1);
- *   return [g.mul(dy, g.add(1, g.op('Sin', [g.mul(2 * alpha, x)])))];
+ *   return [g.mul(dy, g.add(1, g.sin(g.mul(2 * alpha, x))))];
  * });
  * ```
  */

@@ -10,14 +10,14 @@ import { windowOf, type Window } from '../ir/window.ts';
 /** Sums over windows of an image `[N, C, …]` that is padded already. */
 function sumsOver(g: Builder, x: Value, kernel: readonly number[], { strides, dilations }: Window): Value {
   if (dilations.every((dilation) => dilation === 1)) {
-    const average = g.op('AveragePool', [x], { kernel_shape: kernel, strides });
+    const average = g.averages(x, { kernel_shape: kernel, strides });
     return g.mul(average, sizeOf(kernel));
   }
   // AveragePool has had dilations since opset 19 only: each channel is convolved with ones.
   const spatial = g.sizes(x, spatialAxes(g, x));
   const single = g.reshapeTo(x, g.concat([g.product(g.sizes(x, [0, 1])), g.integers([1]), spatial], 0));
   const ones = g.constant(g.floatTypeOf(x), [1, 1, ...kernel], Array<number>(sizeOf(kernel)).fill(1));
-  const sums = g.op('Conv', [single, ones], { strides, dilations });
+  const sums = g.convolve(single, ones, { strides, dilations });
   return g.reshapeTo(sums, g.concat([g.sizes(x, [0, 1]), g.sizes(sums, spatialAxes(g, sums))], 0));
 }
 

@@ -1,6 +1,6 @@
 import { clone, create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
-import type { NodeProto } from 'onnx-buf';
+import type { AttributeProto, NodeProto } from 'onnx-buf';
 import { decimalOf, type Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
@@ -11,18 +11,18 @@ import { DType } from '../ir/tensor.ts';
 import { gelu, geluByTanh, swish } from './activations.ts';
 import { paddedByInput } from './runtimePads.ts';
 
-/** Appends the op of a fused node without its activation. */
-function without(g: Builder, node: NodeProto, opType: string, inputs: number): Value {
-  const output = g.fresh(opType);
-  const attribute = node.attribute.filter(({ name }) => !name.startsWith('activation'));
-  const input = node.input.slice(0, inputs);
-  g.append(create(NodeProtoSchema, { opType, name: output, input, output: [output], attribute }));
-  return output;
+/** Appends the convolution of a node, without its activation. */
+function convolved(g: Builder, { input: [x, w, bias], attribute }: NodeProto): Value {
+  return g.inheriting(withoutActivation(attribute)).convolve(x, w, {}, bias || undefined);
 }
+
+const withoutActivation = (attributes: readonly AttributeProto[]) =>
+  attributes.filter(({ name }) => !name.startsWith('activation'));
 
 /** Gemm with an activation, whose attributes are named `activation_alpha` and so on. */
 const fusedGemm: Lowering = (g, node, attributes) => {
-  const product = without(g, node, 'Gemm', 3);
+  const [a, b, c] = node.input;
+  const product = g.inheriting(withoutActivation(node.attribute)).gemm(a, b, {}, c || undefined);
   const activation = attributes.string('activation', '');
   if (activation === '') return [product];
   const given = ['alpha', 'beta', 'gamma']
@@ -33,8 +33,8 @@ const fusedGemm: Lowering = (g, node, attributes) => {
 
 /** Convolution with an activation, whose parameters are listed in order; a fourth input is added before it. */
 const fusedConv: Lowering = (g, node, attributes) => {
-  const convolved = without(g, node, 'Conv', 3);
-  const sum = node.input[3] ? g.add(convolved, node.input[3]) : convolved;
+  const plain = convolved(g, node);
+  const sum = node.input[3] ? g.add(plain, node.input[3]) : plain;
   const activation = attributes.string('activation', '');
   const [alpha, beta] = (attributes.floats('activation_params') ?? []).map(decimalOf);
   if (activation === '') return [sum];
@@ -70,7 +70,7 @@ const skipLayer: Lowering = (g, node, attributes) => {
   // The other outputs are statistics: the mean, and one over the deviation.
   const count = node.output[1] || node.output[2] ? 3 : 1;
   const options = { axis: -1, epsilon: epsilonOf(attributes) };
-  const [y, mean, reciprocal] = g.ops('LayerNormalization', [sum, gamma, beta], options, count);
+  const [y, mean, reciprocal] = g.normalizeLayer(sum, gamma, beta, options, count);
   return [y, mean, reciprocal, sum];
 };
 
@@ -88,7 +88,7 @@ const embedLayer: Lowering = (g, node, attributes) => {
   const terms = [places ? pick(placeTable, places) : g.slice(placeTable, 0, g.sizes(words, [1]), 0)];
   if (segments) terms.push(pick(segmentTable, segments));
   const sum = g.add(pick(wordTable, words), ...terms);
-  const y = g.op('LayerNormalization', [sum, gamma, beta], { axis: -1, epsilon: epsilonOf(attributes) });
+  const [y] = g.normalizeLayer(sum, gamma, beta, { axis: -1, epsilon: epsilonOf(attributes) });
   const lengths = mask
     ? g.sum(g.cast(g.equal(mask, 1), DType.INT32), [1], false)
     : g.filled(g.sizes(words, [0]), 0, DType.INT32);
@@ -105,7 +105,7 @@ const channelsLast =
     const first = (v: Value) => g.transpose(v, [0, rank - 1, ...axes]);
     const input = [first(x), w, bias ?? '', ...(added ? [first(added)] : [])];
     const moved = Object.assign(clone(NodeProtoSchema, node), { input });
-    const [y] = fused ? (fusedConv(g, moved, attributes) ?? []) : [without(g, moved, 'Conv', 3)];
+    const [y] = fused ? (fusedConv(g, moved, attributes) ?? []) : [convolved(g, moved)];
     return [y && g.transpose(y, [0, ...range(rank - 2, 2), 1])];
   };
 
@@ -177,7 +177,7 @@ export const microsoft: OpTable = {
   'com.microsoft::Pad': { as: { read: asStandard } },
   'com.microsoft::GridSample': { as: { read: asStandard } },
   'com.microsoft::Range': { as: { read: asStandard } },
-  'com.microsoft::SampleOp': { as: { read: (g, { input: [x] }) => [g.op('Identity', [x])] } },
+  'com.microsoft::SampleOp': { as: { read: (g, { input: [x] }) => [g.identity(x)] } },
   'com.microsoft::Unique': { as: { read: unique } },
   'com.microsoft::ConvTransposeWithDynamicPads': { as: { read: paddedByInput } },
   'com.microsoft::ExpandDims': { as: { read: expandDims } },

@@ -13,7 +13,7 @@ import { isStatic, range, unknownShape } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { windowOf } from '../ir/window.ts';
 import { averagePoolByColumns } from './columns.ts';
-import { imageSamples, movesIntegers } from './common.ts';
+import { imageSamples, movesIntegers, repeating } from './common.ts';
 import { throughPooledRelu } from './reluMask.ts';
 import { lpPool } from './lpPool.ts';
 import { alongAxis } from './resize.ts';
@@ -148,12 +148,7 @@ function liesSideBySide({ g, inputs: [x], attributes }: VjpContext): boolean {
 }
 
 /** Each element of v over its window in x; the windows lie side by side. */
-const spreadOver = (g: Builder, x: Value, v: Value) =>
-  g.op('Resize', [v, undefined, undefined, g.shape(x)], {
-    mode: 'nearest',
-    coordinate_transformation_mode: 'asymmetric',
-    nearest_mode: 'floor',
-  });
+const spreadOver = (g: Builder, x: Value, v: Value) => g.resize(v, repeating, undefined, g.shape(x));
 
 /**
  * The elements that equal their window's maximum are numbered, the first of a window highest; another pooling finds
@@ -164,9 +159,9 @@ const maxPoolByComparison = ({ g, inputs: [x], outputs: [y], attributes }: VjpCo
   const spread = (v: Value) => spreadOver(g, x, v);
   const equals = (a: Value, b: Value) => g.mask(g.equal(a, b), x);
   const ranks = g.constant(g.floatTypeOf(x), kernel, range(sizeOf(kernel), 1).toReversed());
-  const rank = g.op('Tile', [ranks, g.sizes(y, range(kernel.length, 2))]);
+  const rank = g.tile(ranks, g.sizes(y, range(kernel.length, 2)));
   const ranked = g.mul(equals(x, spread(y)), rank);
-  const first = g.op('MaxPool', [ranked], { kernel_shape: kernel, strides: kernel });
+  const first = g.largest(ranked, { kernel_shape: kernel, strides: kernel });
   return (dy) => g.mul(equals(ranked, spread(first)), spread(dy));
 };
 
@@ -196,7 +191,7 @@ const averagePool: VjpRule = (c) => {
   const spread = (d: Value, i: number) => {
     const size = g.sizes(x, [i + 2]);
     const identity = g.eye(size, g.floatTypeOf(x));
-    const averaged = g.op('AveragePool', [g.unsqueeze(identity, [1])], {
+    const averaged = g.averages(g.unsqueeze(identity, [1]), {
       ...shared,
       kernel_shape: [kernel[i]],
       strides: one('strides', i),

@@ -72,23 +72,10 @@ function rounded(
   return g.op('QuantizeLinear', [y, single(g, scale), offset]);
 }
 
-/** Appends a node with attributes of another one. */
-function opOf(
-  g: Builder,
-  opType: string,
-  inputs: readonly (Value | undefined)[],
-  { attribute }: NodeProto,
-  names: readonly string[],
-): Value {
-  const input = inputs.map((each) => each ?? '');
-  while (input.at(-1) === '') input.pop();
-  const node = nodeOf(opType, input, [g.fresh(opType)]);
-  node.attribute = attribute.filter(({ name }) => names.includes(name));
-  g.append(node);
-  return node.output[0];
-}
-
 const windows = 'auto_pad ceil_mode count_include_pad dilations group kernel_shape pads strides'.split(' ');
+
+/** Returns the attributes of a node's window. */
+const windowsOf = ({ attribute }: NodeProto) => attribute.filter(({ name }) => windows.includes(name));
 
 /** Applies f to images whose channels lie on the second axis; those of the node may lie on the last. */
 function channelsSecond(g: Builder, x: Value, attributes: Attributes, f: (x: Value) => Value): Value {
@@ -105,7 +92,7 @@ const conv: Lowering = (g, node, attributes) => {
   const product = bias && g.mul(scale, scales);
   const b = product && real(g, bias, g.rank(product) === 0 ? product : g.reshape(product, [-1]), undefined);
   const y = channelsSecond(g, real(g, q, scale, zero), attributes, (x) =>
-    opOf(g, 'Conv', [x, w, b], node, windows),
+    g.inheriting(windowsOf(node)).convolve(x, w, {}, b || undefined),
   );
   return [rounded(g, y, yScale, yZero, g.dtypeOf(q))];
 };
@@ -149,7 +136,7 @@ const unary =
   };
 
 const averagePool = unary((g, x, node, attributes) =>
-  channelsSecond(g, x, attributes, (image) => opOf(g, 'AveragePool', [image], node, windows)),
+  channelsSecond(g, x, attributes, (image) => g.inheriting(windowsOf(node)).averages(image, {})),
 );
 
 const globalAveragePool = unary((g, x, _node, attributes) =>
@@ -161,7 +148,7 @@ const softmax = unary((g, x, _node, attributes) => {
   const rank = g.rank(x);
   const axis = axisFrom(attributes.int('axis', -1), rank);
   if (attributes.int('opset', 13) >= 13 || axis === rank - 1) return g.softmax(x, axis);
-  const rows = g.op('Flatten', [x], { axis });
+  const rows = g.flatten(x, axis);
   return g.reshapeLike(g.softmax(rows, 1), x);
 });
 

@@ -57,12 +57,12 @@ function pad({ g, inputs: [x, pads, value, axes], dy, needs, attributes }: VjpCo
   const mode = attributes.string('mode', 'constant');
   const along = axes || undefined;
   if (mode !== 'constant') {
-    const moved = (indices: Value) => g.op('Pad', [indices, pads, undefined, along], { mode });
+    const moved = (indices: Value) => g.pad(indices, pads, undefined, along, mode);
     return [needs(0) && gatherBack(g, x, dy, moved), undefined, undefined];
   }
-  const put = () => g.op('Pad', [g.zerosLike(x), pads, 1, along]);
+  const put = () => g.pad(g.zerosLike(x), pads, 1, along);
   return [
-    needs(0) && g.op('Pad', [dy, g.neg(pads), undefined, along]),
+    needs(0) && g.pad(dy, g.neg(pads), undefined, along),
     undefined,
     needs(2) && g.reshapeLike(g.sumOfAll(g.mul(dy, put())), value),
   ];
@@ -92,7 +92,7 @@ const centerCropPad: Lowering = (g, node, attributes) => {
   const missing = g.max(g.sub(wanted, sizes), zeros);
   const before = g.div(missing, two);
   const pads = g.concat([before, g.sub(missing, before)], 0);
-  return [g.op('Pad', [cropped, pads, undefined, g.integers(axes)])];
+  return [g.pad(cropped, pads, undefined, g.integers(axes))];
 };
 
 function upgradePad({ node, attributes, from, integers, scalar, drop }: UpgradeContext): void {
@@ -118,9 +118,7 @@ export const rearrangement: OpTable = {
       return samples;
     },
     sizes: [1],
-    vjp: ({ g, inputs: [x, repeats], dy }) => [
-      gatherBack(g, x, dy, (indices) => g.op('Tile', [indices, repeats])),
-    ],
+    vjp: ({ g, inputs: [x, repeats], dy }) => [gatherBack(g, x, dy, (indices) => g.tile(indices, repeats))],
     vmap: mapTile,
   },
   Trilu: {

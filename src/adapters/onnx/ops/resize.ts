@@ -1,4 +1,5 @@
 import type { NodeProto } from 'onnx-buf';
+import { repeating } from './common.ts';
 import { attributesOf, decimalOf, nodeAttributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
@@ -147,9 +148,7 @@ const withKnownRank: Lowering = (g, node) => {
   const [x, roi, scales, sizes] = node.input;
   if (!sizes || typeof g.shapeOf(sizes)?.[0] === 'number') return undefined;
   const counted = g.reshape(sizes, [listedAxes(g, node).length]);
-  const y = g.op('Resize', [x, roi || undefined, scales || undefined, counted]);
-  g.proto.node.at(-1)?.attribute.push(...node.attribute);
-  return [y];
+  return [g.inheriting(node.attribute).resize(x, {}, scales || undefined, counted, roi || undefined)];
 };
 
 /** Its coefficients are those of the float32 kernel, unless scales or a region are fed. */
@@ -169,9 +168,8 @@ const inFloat64: Lowering = (g, node, attributes) => {
 /** An image of integers stays one. */
 function inIntegers(g: Builder, { input: [x, roi, scales, sizes], attribute }: NodeProto): Value[] {
   const single = (v: string) => (v ? g.cast(v, DType.FLOAT) : undefined);
-  const y = g.op('Resize', [x, single(roi), single(scales), sizes]);
-  g.proto.node.at(-1)?.attribute.push(...attribute);
-  return [y];
+  const [region, factors] = [single(roi), single(scales)];
+  return [g.inheriting(attribute).resize(x, {}, factors, sizes, region)];
 }
 
 /** The size of the batch must stay the same. */
@@ -197,10 +195,9 @@ function upgrade({ node, from, constants, floats, before }: UpgradeContext): voi
   const shrinks = !grows && (factors?.every((factor) => factor <= 1) ?? false);
   const rule = { coordinate_transformation_mode: 'asymmetric', nearest_mode: grows ? 'floor' : 'ceil' };
   const both = !grows && !shrinks;
-  const larger = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
-  const grown = both ? before('Resize', [x, '', before('Max', [scales, floats([1])])], larger) : x;
+  const grown = both ? before.resize(x, repeating, before.max(scales, floats([1]))) : x;
   node.opType = 'Resize';
-  node.input = [grown, '', both ? before('Min', [scales, floats([1])]) : scales];
+  node.input = [grown, '', both ? before.min(scales, floats([1])) : scales];
   node.attribute.push(...nodeAttributes(rule));
 }
 

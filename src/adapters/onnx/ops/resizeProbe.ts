@@ -75,8 +75,9 @@ export function interpolationOf(g: Builder, node: NodeProto, resized: ResizedAxi
     rows === 0
       ? g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0))
       : g.expand(g.unsqueeze(identity, [0, 2]), g.concat([g.integers([1]), n, g.integers([rows]), n], 0));
-  const made = g.op('Resize', [image, roi, scales, sizes], axes && { axes: [...axes] });
-  g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => copied.has(name)));
+  const made = g
+    .inheriting(node.attribute.filter(({ name }) => copied.has(name)))
+    .resize(image, { axes }, scales, sizes, roi);
   const matrix = rows === 0 ? g.squeeze(made, [0, 1]) : g.squeeze(g.slice(made, 0, 1, 2), [0, 2]);
   return g.cast(matrix, g.floatTypeOf(x));
 }

@@ -8,7 +8,6 @@ import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { alongChannels, spatialAxes } from '../ir/channels.ts';
 import type { Value } from '../ir/graph.ts';
-import { nodeOf } from '../ir/node.ts';
 import type { Lowering } from '../ir/op.ts';
 import { isStatic, range } from '../ir/shape.ts';
 import { refuseDilatedSame } from '../ir/window.ts';
@@ -60,7 +59,7 @@ export const padsAtRunTime: Lowering = (g, node, attributes) => {
   const none = g.integers([0, 0]);
   const [begin, end] = halves(g, total, isUpper(attributes));
   const padded = g.pad(x, g.concat([none, begin, none, end], 0));
-  return [appendLike(g, node, [padded, w, bias], ['auto_pad', 'pads'])];
+  return [g.inheriting(unpadded(node)).op(node.opType, [padded, w, bias || undefined])];
 };
 
 function arePadsKnown(g: Builder, { input: [x, w] }: NodeProto, attributes: Attributes): boolean {
@@ -69,22 +68,9 @@ function arePadsKnown(g: Builder, { input: [x, w] }: NodeProto, attributes: Attr
   return isStatic(kernel) && (!steps || isStatic(g.shapeOf(x)?.slice(2)));
 }
 
-/** Appends a node like another one, with other inputs and without some attributes. */
-function appendLike(
-  g: Builder,
-  { opType, attribute }: Pick<NodeProto, 'opType' | 'attribute'>,
-  inputs: readonly (Value | undefined)[],
-  without: readonly string[],
-): Value {
-  const made = nodeOf(
-    opType,
-    inputs.map((input) => input ?? ''),
-    [g.fresh(opType)],
-  );
-  made.attribute = attribute.filter(({ name }) => !without.includes(name));
-  g.append(made);
-  return made.output[0];
-}
+/** Returns a node's attributes without those of its padding. */
+const unpadded = ({ attribute }: NodeProto) =>
+  attribute.filter(({ name }) => !['auto_pad', 'pads', 'output_shape'].includes(name));
 
 /**
  * A transposed convolution that gives the size of its result, as pads where these are known beforehand; otherwise its
@@ -111,7 +97,7 @@ function cutToSize(g: Builder, node: NodeProto, attributes: Attributes): Value {
   // SAME does not lengthen what is shorter than its input times the strides.
   const total = given ? g.sub(length, g.integers(given)) : g.max(g.sub(reach, strides), zero);
   const [begin, end] = halves(g, g.max(total, zero), isUpper(attributes));
-  const whole = appendLike(g, node, [x, w], ['auto_pad', 'pads', 'output_shape']);
+  const whole = g.inheriting(unpadded(node)).convolveTransposed(x, w);
   const cut = g.slices(whole, begin, g.sub(length, end), axes);
   const none = g.integers(range(axes.length + 4).map(() => 0));
   const y = given ? g.pad(cut, g.concat([none, g.max(g.neg(total), zero)], 0)) : cut;
@@ -122,12 +108,7 @@ function cutToSize(g: Builder, node: NodeProto, attributes: Attributes): Value {
 export const paddedByInput: Lowering = (g, node, attributes) => {
   const [x, w, pads, bias] = node.input;
   const { axes } = sizesOf(g, w, attributes);
-  const whole = appendLike(
-    g,
-    { opType: 'ConvTranspose', attribute: node.attribute },
-    [x, w],
-    ['auto_pad', 'pads'],
-  );
+  const whole = g.inheriting(unpadded(node)).convolveTransposed(x, w);
   if (!pads) return [bias ? g.add(whole, alongChannels(g, bias, x)) : whole];
   const count = axes.length;
   const end = g.sub(g.sizes(whole, axes), g.slice(pads, count, 2 * count, 0));

@@ -138,19 +138,13 @@ const concat: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
     inputs.map((input) => g.sizes(input, [axis])),
     0,
   );
-  return g.ops('Split', [dy, sizes], { axis }, inputs.length).map((part, i) => needs(i) && part);
+  return g.parts(dy, inputs.length, axis, sizes).map((part, i) => needs(i) && part);
 };
 /** Gives each output of a Split a name: ONNX Runtime ends the process where one is left out. */
 const withAllOutputs: Lowering = (g, { input, output, attribute }) => {
   if (output.every((name) => name !== '')) return undefined;
-  const values = g.ops(
-    'Split',
-    input.map((name) => name || undefined),
-    {},
-    output.length,
-  );
-  g.proto.node.at(-1)?.attribute.push(...attribute);
-  return values;
+  const [x, sizes] = input.map((name) => name || undefined);
+  return g.inheriting(attribute).ops('Split', [x, sizes], {}, output.length);
 };
 
 const split: VjpRule = ({ g, outputs, dys, attributes }) => [
@@ -162,7 +156,7 @@ const split: VjpRule = ({ g, outputs, dys, attributes }) => [
 
 /** A slice with steps of one is undone by padding with zeros, any other by scattering. */
 function slice({ g, inputs, dy }: VjpContext) {
-  const [x, starts, , axesInput, steps] = inputs;
+  const [x, starts, ends, axesInput, steps] = inputs;
   const shape = g.shapeOf(x);
   const from = g.integersOf(starts);
   const axes = axesInput ? g.integersOf(axesInput) : from?.map((_, i) => i);
@@ -181,7 +175,7 @@ function slice({ g, inputs, dy }: VjpContext) {
     const end = g.sub(g.sub(g.shape(x), g.shape(dy)), begin);
     return [g.pad(dy, g.concat([begin, end], 0))];
   }
-  return [gatherBack(g, x, dy, (indices) => g.op('Slice', [indices, ...inputs.slice(1)]))];
+  return [gatherBack(g, x, dy, (indices) => g.slices(indices, starts, ends, axesInput || undefined, steps))];
 }
 
 function upgradeSlice({ node, attributes, from, integers, drop }: UpgradeContext): void {

@@ -36,9 +36,9 @@ function upgrade({ node, attributes, from, rankOf, before, after, drop }: Upgrad
   const [x] = node.input;
   const rank = rankOf(x) ?? rankOf(node.output[0]);
   if (axis === -1 || axis + 1 === rank) return;
-  const shape = before('Shape', [x]);
-  node.input[0] = before('Flatten', [x], { axis });
-  after('Reshape', [shape], { allowzero: 1 });
+  const shape = before.shape(x);
+  node.input[0] = before.flatten(x, axis);
+  after((g, y) => g.reshapeTo(y, shape));
 }
 
 const alongAxis = (vjp: VjpRule, probability?: Op['probability']): Op => ({

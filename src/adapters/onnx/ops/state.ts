@@ -30,7 +30,7 @@ const causalConv: Lowering = (g, node, attributes) => {
   const all = size === 1 && !past ? x : g.concat([before, x], 2);
   const y =
     typeof channels === 'number' && typeof size === 'number'
-      ? g.op('Conv', [all, weight, bias || undefined], { group: channels })
+      ? g.convolve(all, weight, { group: channels }, bias || undefined)
       : byWindows(g, all, weight, bias);
   const length = g.sizes(all, [2]);
   const state = g.slice(all, g.sub(length, reach), length, 2);

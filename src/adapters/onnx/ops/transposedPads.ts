@@ -57,13 +57,13 @@ export const withPads: Lowering = (g, node: NodeProto, attributes) => {
   if (!isPaddedToSize(attributes)) return undefined;
   const [x, w, bias] = node.input;
   const { pads, output_padding } = transposedPads(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
-  const convolved = g.op('ConvTranspose', [x, w, bias || undefined], {
+  const window = {
     kernel_shape: attributes.ints('kernel_shape'),
     strides: attributes.ints('strides'),
     dilations: attributes.ints('dilations'),
     group: attributes.has('group') ? attributes.int('group', 1) : undefined,
     pads,
     output_padding: output_padding.some((more) => more !== 0) ? output_padding : undefined,
-  });
-  return [convolved];
+  };
+  return [g.convolveTransposed(x, w, window, bias || undefined)];
 };

@@ -8,7 +8,7 @@ import { attributesOf } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
-import { readBy, Graph, type Value } from '../ir/graph.ts';
+import { readBy, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import { batchSymbol, type Samples } from '../ir/samples.ts';
 import { opOf } from '../ops/index.ts';
@@ -72,7 +72,7 @@ export function freeReshapes({ graph }: Model): void {
  * @param freed - inputs whose first axis is the batch
  */
 export function meetingSamples({ graph }: Model, freed: readonly string[]): Fault[] {
-  const g = new Graph(graph, opKnowledge, floatTypeIn(graph));
+  const g = new Builder(graph, opKnowledge, floatTypeIn(graph));
   const samples = new Map<Value, Samples>(freed.map((name) => [name, { axis: 0, inner: 1 }]));
   // Values that depend on the number of samples, but not on the samples.
   const counts = new Set<Value>();
@@ -98,7 +98,7 @@ export function meetingSamples({ graph }: Model, freed: readonly string[]): Faul
 }
 
 function follow(
-  g: Graph,
+  g: Builder,
   node: NodeProto,
   samples: ReadonlyMap<Value, Samples>,
   counts: ReadonlySet<Value>,
@@ -134,7 +134,7 @@ function follow(
 }
 
 /** False if all elements of a value are known, and none is the number of samples. */
-function mayHoldCount(g: Graph, value: Value): boolean {
+function mayHoldCount(g: Builder, value: Value): boolean {
   const elements = g.contents.get(value);
   return (
     elements === undefined ||

@@ -267,7 +267,7 @@ function moveChannelsLast(blocks: Blocks, node: NodeProto): boolean {
   const [height, width] = image;
   const split = g.reshape(known, [-1, channels / size, height * width, size]);
   const moved = channels === size ? split : g.transpose(split, [0, 2, 1, 3]);
-  g.append(nodeOf('Reshape', [moved, g.integers([-1, height, width, channels])], [output]));
+  g.naming(output).reshape(moved, [-1, height, width, channels]);
   if (type) g.types.set(output, type);
   return true;
 }

@@ -6,6 +6,8 @@ import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, type Fault } from '../ir/errors.ts';
 import { unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
+import { OpWriter, type Operand, type Value } from '../../opWriter.ts';
+import type { OpAttributes } from '../../opAttributes.ts';
 import { nodeOf } from '../ir/node.ts';
 import type { UpgradeContext } from '../ir/op.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
@@ -91,15 +93,15 @@ function upgradeGraph(
     floats: (values: readonly number[]) => constant(DType.FLOAT, [values.length], values),
     scalar: (value: number) => constant(floatTypeIn(root), [], [value]),
   };
+  const [before, after] = [new Inserted(name, shared.integers), new Inserted(name, shared.integers)];
   for (const node of graph.node) {
     for (const subgraph of subgraphsOf(node)) upgradeGraph(subgraph, root, from, faults, name);
-    const [before, after]: [NodeProto[], NodeProto[]] = [[], []];
     try {
-      opOf(node)?.upgrade?.({ ...shared, ...changesOf(node, before, after, name) });
+      opOf(node)?.upgrade?.({ ...shared, ...changesOf(node, before, after) });
     } catch (error) {
       faults.push(faultOf(node, error));
     }
-    nodes.push(...before, node, ...after);
+    nodes.push(...before.taken(), node, ...after.taken());
   }
   graph.node = nodes;
 }
@@ -107,24 +109,54 @@ function upgradeGraph(
 /** Returns functions that change a node, and insert nodes before and after it. */
 const changesOf = (
   node: NodeProto,
-  before: NodeProto[],
-  after: NodeProto[],
-  name: (stem: string) => string,
+  before: Inserted,
+  after: Inserted,
 ): Pick<UpgradeContext, 'node' | 'attributes' | 'drop' | 'before' | 'after'> => ({
   node,
   attributes: attributesOf(node),
   drop(...names) {
     node.attribute = node.attribute.filter(({ name }) => !names.includes(name));
   },
-  before(op, inputs, attributes) {
-    const output = name(op);
-    before.push(nodeOf(op, inputs, [output], attributes));
-    return output;
-  },
-  after(op, inputs, attributes) {
-    const made = node.output[0];
-    const inner = name(node.opType);
-    node.output[0] = inner;
-    after.push(nodeOf(op, [inner, ...inputs], [made], attributes, inner));
+  before,
+  after(write) {
+    const [made] = node.output;
+    node.output[0] = after.fresh(node.opType);
+    write(after.naming(made), node.output[0]);
+    // The node before may be named after the output that it had.
+    after.nodes[after.nodes.length - 1].name = node.output[0];
   },
 });
+
+/** Nodes to be inserted into a graph. */
+class Inserted extends OpWriter {
+  readonly fresh: (stem: string) => Value;
+  readonly integers: (values: readonly number[]) => Value;
+  readonly nodes: NodeProto[] = [];
+
+  constructor(fresh: (stem: string) => Value, integers: (values: readonly number[]) => Value) {
+    super();
+    this.fresh = fresh;
+    this.integers = integers;
+  }
+  override ops(
+    op: string,
+    inputs: readonly (Operand | undefined)[],
+    attributes?: OpAttributes,
+    count = 1,
+  ): Value[] {
+    const output = this.outputsOf(op, count);
+    this.nodes.push(
+      nodeOf(
+        op,
+        inputs.map((input) => String(input ?? '')),
+        output,
+        attributes,
+      ),
+    );
+    return output;
+  }
+  /** Removes and returns all nodes. */
+  taken(): NodeProto[] {
+    return this.nodes.splice(0);
+  }
+}

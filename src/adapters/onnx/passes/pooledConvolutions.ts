@@ -142,15 +142,15 @@ function write(g: Builder, { conv, activations, pool }: Chain): void {
   const moved = places.map(([row, column]) =>
     g.pad(w, [0, 0, row, column, 0, 0, SIZE - 1 - row, SIZE - 1 - column]),
   );
-  const biases = bias ? [g.concat(Array(places.length).fill(bias), 0)] : [];
+  const biases = bias ? g.concat(Array(places.length).fill(bias), 0) : undefined;
   const { pads } = windowOf(attributesOf(conv), g.shapeOf(x), kernel);
-  const convolved = g.op('Conv', [x, g.concat(moved, 0), ...biases], { strides: [SIZE, SIZE], pads });
+  const convolved = g.convolve(x, g.concat(moved, 0), { strides: [SIZE, SIZE], pads }, biases);
   const image = (g.shapeOf(pool.output[0]) ?? []).slice(2).map(Number);
   const rows = g.reshape(convolved, [0, 1, places.length, filters * image[0] * image[1]]);
   const window = [places.length, 1];
-  const largest = g.op('MaxPool', [rows], { kernel_shape: window, strides: window });
+  const largest = g.largest(rows, { kernel_shape: window, strides: window });
   // The last node makes the value that the pooling made.
   const names = [...activations.map(({ opType }) => g.fresh(opType)), pool.output[0]];
-  g.append(nodeOf('Reshape', [largest, g.integers([0, filters, ...image])], [names[0]]));
+  g.naming(names[0]).reshape(largest, [0, filters, ...image]);
   activations.forEach(({ opType }, i) => g.append(nodeOf(opType, [names[i]], [names[i + 1]])));
 }

@@ -142,7 +142,8 @@ function reaching(
 
 function totalOf(g: Builder, terms: readonly Value[] | undefined): Value | undefined {
   if (terms === undefined || terms.length < 2) return terms?.[0];
-  return terms.length === 2 ? g.add(terms[0], terms[1]) : g.op('Sum', terms);
+  const [first, second, ...others] = terms;
+  return others.length === 0 ? g.add(first, second) : g.addAll(first, second, ...others);
 }
 
 /** Refuses a node that cannot run: ONNX Runtime may end the process on a graph that contains its gradient. */

@@ -13,7 +13,7 @@ import { faultOf, OnnxError, refuse, sentence, typed, type Fault } from '../ir/e
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import { bodyIn } from '../ir/body.ts';
 import { Builder } from '../ir/builder.ts';
-import { capturedBy, readBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
+import { capturedBy, readBy, valueInfo, type Value } from '../ir/graph.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
@@ -43,7 +43,7 @@ export const vmap = (model: Model, inputs: ReadonlyMap<string, readonly number[]
 
 function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[]>, count: number): Mapped {
   const float = floatTypeIn(graph);
-  const one = new Graph(graph, opKnowledge, float);
+  const one = new Builder(graph, opKnowledge, float);
   const proto = create(GraphProtoSchema, { name: graph.name, initializer: [...graph.initializer] });
   proto.input = graph.input.map((input) => {
     const dims = inputs.get(input.name);
@@ -77,7 +77,7 @@ function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[
 
 /** State of the mapping of a graph. */
 interface Copies {
-  readonly one: Graph;
+  readonly one: Builder;
   readonly g: Builder;
   readonly count: number;
   /** Mapped values, by their names in one copy. */
@@ -89,7 +89,7 @@ interface Copies {
 const sharedOutputs = (graph: GraphProto, g: Builder): Map<Value, Value> =>
   new Map(graph.output.map(({ name }) => [name, g.fresh('shared')]));
 
-function staticShape(one: Graph, value: Value): readonly number[] {
+function staticShape(one: Builder, value: Value): readonly number[] {
   const shape = one.shapeOf(value);
   if (!isStatic(shape)) refuse(`the shape of ${JSON.stringify(value)} is not known before the model runs.`);
   return shape.includes(0) ? refuse(`${JSON.stringify(value)} is empty.`) : shape;
@@ -184,7 +184,7 @@ const bodyMapper =
   };
 
 /** True if a node computes known sizes, or values derived from them: these are the same in all copies. */
-const foldsAway = (one: Graph, { output }: NodeProto): boolean =>
+const foldsAway = (one: Builder, { output }: NodeProto): boolean =>
   output.every((name) => one.dtypeOf(name) === DType.INT64 && one.integersOf(name) !== undefined);
 
 /** Writes a mapped graph into its model, with these outputs and the inputs that they depend on. */

@@ -83,18 +83,18 @@ function trial(): Uint8Array {
   const g = new Builder(proto, opKnowledge);
   for (const [name, shape] of Object.entries(inputs)) g.addInput(name, DType.FLOAT, shape);
   const pads = [1, 1, 1, 1];
-  const full = g.op('Relu', [g.op('Conv', ['x', 'weight'], { pads })]);
-  const depthwise = g.op('Conv', [full, 'deep'], { pads, group: 16 });
-  const back = g.op('ConvTranspose', [depthwise, 'deep'], {
+  const full = g.relu(g.convolve('x', 'weight', { pads }));
+  const depthwise = g.convolve(full, 'deep', { pads, group: 16 });
+  const back = g.convolveTransposed(depthwise, 'deep', {
     pads,
     group: 16,
     strides: [2, 2],
     output_padding: [1, 1],
   });
-  g.addOutput('a', g.op('ConvTranspose', [back, 'weight'], { pads }));
-  g.addOutput('b', g.op('Conv', ['few', 'few.weight'], { pads }));
+  g.addOutput('a', g.convolveTransposed(back, 'weight', { pads }));
+  g.addOutput('b', g.convolve('few', 'few.weight', { pads }));
   g.addOutput('c', g.transpose(full, [0, 2, 3, 1]));
-  g.addOutput('d', g.op('MaxPool', [full], { kernel_shape: [2, 2], strides: [2, 2] }));
+  g.addOutput('d', g.largest(full, { kernel_shape: [2, 2], strides: [2, 2] }));
   const window = { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1], group: 1 };
   g.addOutput('e', weightCotangent(g, full, depthwise, 'weight', window));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];

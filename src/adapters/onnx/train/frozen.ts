@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { Graph, readBy, valueInfo } from '../ir/graph.ts';
+import { Builder } from '../ir/builder.ts';
+import { readBy, valueInfo } from '../ir/graph.ts';
 import { opOf } from '../ops/index.ts';
 import { opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
@@ -47,7 +48,7 @@ export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): F
   const { graph } = model;
   const parts = frozenNodes(graph, new Set(parameters));
   if (parts === null) return null;
-  const { types } = new Graph(graph, opKnowledge, floatTypeIn(graph));
+  const { types } = new Builder(graph, opKnowledge, floatTypeIn(graph));
   if (!parts.features.every((name) => types.get(name)?.dtype !== undefined)) return null;
   const infos = () =>
     parts.features.map((name) => valueInfo(name, types.get(name)?.dtype ?? 0, types.get(name)?.shape));

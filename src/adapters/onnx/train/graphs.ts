@@ -7,7 +7,8 @@ import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto, TypeProto } from 'onnx-buf';
 import { nodeAttributes } from '../ir/attributes.ts';
-import { readBy, Graph, valueInfo } from '../ir/graph.ts';
+import { Builder } from '../ir/builder.ts';
+import { readBy, valueInfo } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
 import type { NoiseInput } from '../ir/noise.ts';
 import { DType, shapeOf, tensorOf } from '../ir/tensor.ts';
@@ -183,7 +184,7 @@ export function predictionGraph(
   tie(graph, copies);
   toInference(graph);
   const data = [...graph.input];
-  const { types } = new Graph(graph, opKnowledge, floatTypeIn(graph));
+  const { types } = new Builder(graph, opKnowledge, floatTypeIn(graph));
   const lifted = graph.initializer.filter(({ name }) => names.includes(name));
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));

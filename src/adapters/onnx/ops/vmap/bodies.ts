@@ -63,8 +63,9 @@ export const mapScan: MapRule = (c) => {
     return c.isMapped(i) ? swapFirst(g, c.value(i), sliceOf(c, name).length + 2) : c.value(i);
   });
   const { graph } = c.mapBody(body, inputs);
-  const outputs = g.ops('Scan', values, { body: graph, num_scan_inputs: count }, node.output.length);
-  g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => name.endsWith('_directions')));
+  const outputs = g
+    .inheriting(node.attribute.filter(({ name }) => name.endsWith('_directions')))
+    .ops('Scan', values, { body: graph, num_scan_inputs: count }, node.output.length);
   return withTypes(c, stacked(c, outputs, states));
 };
 
