@@ -5,41 +5,33 @@ import type * as tf from '@tensorflow/tfjs';
 /** Writes an activation of a value whose channels are on `axis`. */
 type Activation = (graph: OnnxGraph, x: string, axis: number) => string;
 
-/** Ops for activations of one value without parameters. */
-const unary = {
-  relu: 'Relu',
-  elu: 'Elu',
-  selu: 'Selu',
-  sigmoid: 'Sigmoid',
-  softplus: 'Softplus',
-  softsign: 'Softsign',
-  tanh: 'Tanh',
-} as const;
+/** Activations of one value without parameters: the op has their name, with a capital letter. */
+const unary = ['relu', 'elu', 'selu', 'sigmoid', 'softplus', 'softsign', 'tanh'] as const;
+
+const opNamed = (name: string): string => name[0].toUpperCase() + name.slice(1);
 
 const ofOneValue = Object.fromEntries(
-  Object.entries(unary).map(([name, op]): [string, Activation] => [name, (graph, x) => graph.op(op, [x])]),
+  unary.map((name): [string, Activation] => [name, (g, x) => g.op(opNamed(name), [x])]),
 );
 
 /** x ↦ 0.5·x·(1 + factor) */
-const gelu = (graph: OnnxGraph, x: string, factor: string): string =>
-  graph.op('Mul', [graph.op('Mul', [x, graph.constant(0.5)]), graph.op('Add', [factor, graph.constant(1)])]);
+const gelu = (g: OnnxGraph, x: string, factor: string): string => g.mul(g.mul(x, 0.5), g.add(factor, 1));
 
 const hardSigmoid = 'HardSigmoid';
 
 const activations: Readonly<Record<string, Activation>> = {
   ...ofOneValue,
-  linear: (_graph, x) => x,
-  relu6: (graph, x) => graph.op('Clip', [x, graph.constant(0), graph.constant(6)]),
-  hardSigmoid: (graph, x) => graph.op(hardSigmoid, [x], { alpha: { float: 0.2 }, beta: { float: 0.5 } }),
-  softmax: (graph, x, axis) => graph.op('Softmax', [x], { axis }),
-  logSoftmax: (graph, x, axis) => graph.op('LogSoftmax', [x], { axis }),
-  swish: (graph, x) => graph.op('Mul', [x, graph.op(unary.sigmoid, [x])]),
-  mish: (graph, x) => graph.op('Mul', [x, graph.op(unary.tanh, [graph.op(unary.softplus, [x])])]),
-  gelu: (graph, x) => gelu(graph, x, graph.op('Erf', [graph.op('Mul', [x, graph.constant(Math.SQRT1_2)])])),
-  gelu_new(graph, x) {
-    const cube = graph.op('Mul', [graph.op('Mul', [x, x]), graph.op('Mul', [x, graph.constant(0.044715)])]);
-    const inner = graph.op('Mul', [graph.op('Add', [x, cube]), graph.constant(Math.sqrt(2 / Math.PI))]);
-    return gelu(graph, x, graph.op(unary.tanh, [inner]));
+  linear: (_g, x) => x,
+  relu6: (g, x) => g.clip(x, 0, 6),
+  hardSigmoid: (g, x) => g.op(hardSigmoid, [x], { alpha: 0.2, beta: 0.5 }),
+  softmax: (g, x, axis) => g.softmax(x, axis),
+  logSoftmax: (g, x, axis) => g.logSoftmax(x, axis),
+  swish: (g, x) => g.mul(x, g.sigmoid(x)),
+  mish: (g, x) => g.mul(x, g.tanh(g.softplus(x))),
+  gelu: (g, x) => gelu(g, x, g.erf(g.mul(x, Math.SQRT1_2))),
+  gelu_new(g, x) {
+    const cube = g.mul(g.square(x), g.mul(x, 0.044715));
+    return gelu(g, x, g.tanh(g.mul(g.add(x, cube), Math.sqrt(2 / Math.PI))));
   },
 };
 
@@ -75,9 +67,12 @@ export function applied(
   return { ...value, name: activations[name](graph, value.name, axis) };
 }
 
-const { selu: _, ...shared } = unary;
 /** Names of the activations that recurrent ops of ONNX have: all but SELU. */
-const ofRecurrentOps: Readonly<Record<string, string>> = { ...shared, linear: 'Affine', hardSigmoid };
+const ofRecurrentOps: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(unary.filter((name) => name !== 'selu').map((name) => [name, opNamed(name)])),
+  linear: 'Affine',
+  hardSigmoid,
+};
 
 /**
  * Returns the name of an activation in the attributes of a recurrent op.

@@ -1,3 +1,5 @@
+import { floatAttributes, type OpAttributes } from '../../../opAttributes.ts';
+import { OpWriter, type Operand } from '../../../opWriter.ts';
 import { message, type Field } from './protobuf.ts';
 
 /** Operator set of the graph. */
@@ -20,11 +22,6 @@ export interface Value {
 /** Element types of ONNX by those of TensorFlow.js. */
 const elementTypes: Readonly<Record<string, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 
-/** Attributes of a node: strings, lists of strings, a float32, or integers. */
-export type Attributes = Readonly<
-  Record<string, string | readonly string[] | { readonly float: number } | number | readonly number[]>
->;
-
 /**
  * Use of a graph: a file in the layout of ONNX, or training or inference, where weights keep the layout of
  * TensorFlow.js.
@@ -41,7 +38,7 @@ export interface NoiseInput {
 }
 
 /** An ONNX graph under construction. */
-export class OnnxGraph {
+export class OnnxGraph extends OpWriter {
   readonly use: GraphUse;
   /** Random inputs, in the order of the layers. */
   readonly noise: NoiseInput[] = [];
@@ -61,44 +58,36 @@ export class OnnxGraph {
 
   /** @param isFed - true for the keys of weights that are inputs instead of initializers */
   constructor(use: GraphUse = 'file', isFed: (key: unknown) => boolean = () => false) {
+    super();
     this.use = use;
     this.isFed = isFed;
   }
 
-  /** Returns an unused name. */
-  fresh(stem: string): string {
+  override fresh(stem: string): string {
     let name = stem;
     for (let k = 1; this.names.has(name); k++) name = `${stem}_${k}`;
     this.names.add(name);
     return name;
   }
 
-  /** Appends a node; returns the names of its outputs. */
-  nodeOf(op: string, inputs: readonly string[], attributes: Attributes = {}, count = 1): string[] {
-    const outputs = Array.from({ length: count }, () => this.fresh(op.toLowerCase()));
-    this.append(op, inputs, outputs, attributes);
-    return outputs;
-  }
-
-  private append(
+  override ops(
     op: string,
-    inputs: readonly string[],
-    outputs: readonly string[],
-    attributes: Attributes = {},
-  ): void {
+    operands: readonly (Operand | undefined)[],
+    attributes: OpAttributes = {},
+    count = 1,
+  ): string[] {
+    const inputs = operands.map((each) => (typeof each === 'number' ? this.constant(each) : (each ?? '')));
+    while (inputs.at(-1) === '') inputs.pop();
+    const outputs = this.outputsOf(op.toLowerCase(), count);
     const fields: Field[] = [
       [1, inputs],
       [2, outputs],
       [3, outputs[0]],
       [4, op],
-      [5, Object.entries(attributes).map(([name, value]) => attribute(name, value))],
+      [5, Object.entries(attributes).flatMap(([name, value]) => attribute(name, value))],
     ];
     this.nodes.push(message(...fields));
-  }
-
-  /** Appends a node with one output; returns its name. */
-  op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.nodeOf(op, inputs, attributes)[0];
+    return outputs;
   }
 
   /**
@@ -147,8 +136,7 @@ export class OnnxGraph {
     return this.weight('constant', () => list, shape, `${shape.join('x')}: ${list.join(', ')}`);
   }
 
-  /** Adds a list of integers as int64, such as a shape. */
-  integers(values: readonly number[]): string {
+  override integers(values: readonly number[]): string {
     const key = `int64 ${values.join(', ')}`;
     const known = this.keys.get(key);
     if (known !== undefined) return known;
@@ -167,7 +155,7 @@ export class OnnxGraph {
     const axes = value.shape.map((_, i) => i);
     const last = axes.length - 1;
     const perm = isChannelsFirst ? [0, last, ...axes.slice(1, last)] : [0, ...axes.slice(2), 1];
-    const moved = { ...value, name: this.op('Transpose', [value.name], { perm }), isChannelsFirst };
+    const moved = { ...value, name: this.transpose(value.name, perm), isChannelsFirst };
     this.moved.set(value.name, moved);
     this.moved.set(moved.name, value);
     return moved;
@@ -181,7 +169,7 @@ export class OnnxGraph {
 
   output(name: string, value: Value): void {
     const { name: source, shape } = this.withChannels('last', value);
-    this.append('Identity', [source], [name]);
+    this.naming(name).identity(source);
     this.outputs.push(valueInfo(name, 'float32', shape));
   }
 
@@ -218,10 +206,17 @@ const STRING = 3;
 const INTS = 7;
 const STRINGS = 8;
 
-function attribute(name: string, value: Attributes[string]): Uint8Array {
-  if (typeof value === 'number') return message([1, name], [3, value], [20, INT]);
-  if (typeof value === 'string') return message([1, name], [4, value], [20, STRING]);
-  if ('float' in value) return message([1, name], [2, value], [20, FLOAT]);
-  if (typeof value[0] === 'string') return message([1, name], [9, value], [20, STRINGS]);
-  return message([1, name], [8, value], [20, INTS]);
+function attribute(name: string, value: OpAttributes[string]): Uint8Array[] {
+  if (value === undefined) return [];
+  if (typeof value === 'string') return [message([1, name], [4, value], [20, STRING])];
+  if (typeof value === 'number') {
+    const isFloat = floatAttributes.has(name);
+    return [
+      isFloat
+        ? message([1, name], [2, { float: value }], [20, FLOAT])
+        : message([1, name], [3, value], [20, INT]),
+    ];
+  }
+  if (typeof value[0] === 'string') return [message([1, name], [9, value], [20, STRINGS])];
+  return [message([1, name], [8, value], [20, INTS])];
 }

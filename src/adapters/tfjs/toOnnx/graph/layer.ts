@@ -86,8 +86,8 @@ export function transposedWeight(
   if (!weight) throw refuseLayer(layer, `it has no weight "${name}".`);
   const dims = shape ?? perm.map((axis) => weight.shape[axis]);
   if (graph.use !== 'file') {
-    const moved = graph.op('Transpose', [plainWeight(call, name)!], { perm: [...perm] });
-    return shape ? graph.op('Reshape', [moved, graph.integers(shape)]) : moved;
+    const moved = graph.transpose(plainWeight(call, name)!, perm);
+    return shape ? graph.reshape(moved, shape) : moved;
   }
   return graph.weight(weight.name, () => transposed(weight.read(), weight.shape, perm), dims, weight.key);
 }

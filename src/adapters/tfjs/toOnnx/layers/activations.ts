@@ -1,14 +1,15 @@
 /** Activation layers. */
 import { applied } from '../graph/activations.ts';
 import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
-import type { Attributes, Value } from '../graph/graph.ts';
+import type { OpAttributes } from '../../../opAttributes.ts';
+import type { Value } from '../graph/graph.ts';
 
 /** Applies an operation element by element, in the layout of the value. */
 function elementwise(
   { graph, inputs: [x] }: LayerCall,
   op: string,
   others: readonly string[] = [],
-  attributes: Attributes = {},
+  attributes: OpAttributes = {},
 ): Value {
   return { ...x, name: graph.op(op, [x.name, ...others], attributes) };
 }
@@ -18,10 +19,10 @@ export const activationLayers: LayerTable = {
     const { maxValue } = call.config;
     const positive = applied(call.graph, call.inputs[0], 'relu');
     if (maxValue === undefined || maxValue === null) return positive;
-    const name = call.graph.op('Min', [positive.name, call.graph.constant(Number(maxValue))]);
+    const name = call.graph.min(positive.name, Number(maxValue));
     return { ...positive, name };
   },
-  LeakyReLU: (call) => elementwise(call, 'LeakyRelu', [], { alpha: { float: Number(call.config.alpha) } }),
+  LeakyReLU: (call) => elementwise(call, 'LeakyRelu', [], { alpha: Number(call.config.alpha) }),
   ELU(call) {
     if (Number(call.config.alpha) !== 1) {
       throw refuseLayer(
@@ -31,8 +32,7 @@ export const activationLayers: LayerTable = {
     }
     return applied(call.graph, call.inputs[0], 'elu');
   },
-  ThresholdedReLU: (call) =>
-    elementwise(call, 'ThresholdedRelu', [], { alpha: { float: Number(call.config.theta) } }),
+  ThresholdedReLU: (call) => elementwise(call, 'ThresholdedRelu', [], { alpha: Number(call.config.theta) }),
   PReLU(call) {
     const last = { ...call, inputs: [call.graph.withChannels('last', call.inputs[0])] };
     return elementwise(last, 'PRelu', [plainWeight(call, 'alpha')!]);

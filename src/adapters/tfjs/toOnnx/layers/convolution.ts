@@ -11,7 +11,8 @@ import {
   type LayerCall,
   type LayerTable,
 } from '../graph/layer.ts';
-import type { Attributes, Value } from '../graph/graph.ts';
+import type { OpWindow } from '../../../opAttributes.ts';
+import type { Value } from '../graph/graph.ts';
 
 /** Checks the layout of a layer. @throws Error if it expects channels first */
 export function checkChannelsLast({ layer, config }: LayerCall): void {
@@ -28,7 +29,7 @@ export interface Window {
 }
 
 /** Returns the ONNX attributes of a window, with padding as in TensorFlow: the larger half at the end. */
-export function windowAttributes(call: LayerCall, { size, strides, dilations, padding }: Window): Attributes {
+export function windowAttributes(call: LayerCall, { size, strides, dilations, padding }: Window): OpWindow {
   if (padding !== 'same' && padding !== 'valid') {
     throw refuseLayer(call.layer, `its padding is ${String(padding)}; same and valid are written.`);
   }
@@ -94,15 +95,11 @@ function convolution(rank: number) {
     const strides = numbers(config.strides, rank);
     const size = numbers(config.kernelSize, rank);
     const window = windowAttributes(call, { size, strides, dilations, padding: config.padding });
-    const inputs = [x.name, kernel, ...biasOf(call)];
-    return finished(call, graph.op('Conv', inputs, window));
+    return finished(call, graph.convolve(x.name, kernel, window, biasOf(call)));
   };
 }
 
-const biasOf = (call: LayerCall): string[] => {
-  const bias = plainWeight(call, 'bias');
-  return bias === null ? [] : [bias];
-};
+const biasOf = (call: LayerCall): string | undefined => plainWeight(call, 'bias') ?? undefined;
 
 /** Returns the writer of a transposed convolution with `rank` spatial axes. */
 function transposedConvolution(rank: number) {
@@ -126,7 +123,7 @@ function transposedConvolution(rank: number) {
       pads,
       output_padding: sizes.map((size, i) => Math.max(strides[i] - size, 0)),
     };
-    return finished(call, graph.op('ConvTranspose', [x.name, kernel, ...biasOf(call)], attributes));
+    return finished(call, graph.convolveTransposed(x.name, kernel, attributes, biasOf(call)));
   };
 }
 
@@ -149,8 +146,8 @@ function depthwise(call: LayerCall): string {
     padding: config.padding,
   });
   const isSeparable = layer.getClassName() !== 'DepthwiseConv2D';
-  const inputs = [x.name, kernel, ...(isSeparable ? [] : biasOf(call))];
-  return graph.op('Conv', inputs, { ...window, group: channels });
+  const bias = isSeparable ? undefined : biasOf(call);
+  return graph.convolve(x.name, kernel, { ...window, group: channels }, bias);
 }
 
 export const convolutionLayers: LayerTable = {
@@ -167,7 +164,7 @@ export const convolutionLayers: LayerTable = {
   },
   SeparableConv2D(call) {
     const pointwise = transposedWeight(call, 'pointwise_kernel', [3, 2, 0, 1]);
-    const mixed = call.graph.op('Conv', [depthwise(call), pointwise, ...biasOf(call)]);
+    const mixed = call.graph.convolve(depthwise(call), pointwise, {}, biasOf(call));
     return finished(call, mixed);
   },
 };

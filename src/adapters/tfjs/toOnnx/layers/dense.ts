@@ -12,14 +12,14 @@ import {
 /** Adds the bias of a layer along the last axis, if it has one. */
 export function withBias(call: LayerCall, x: string): string {
   const bias = plainWeight(call, 'bias');
-  return bias === null ? x : call.graph.op('Add', [x, bias]);
+  return bias === null ? x : call.graph.add(x, bias);
 }
 
 export const denseLayers: LayerTable = {
   Dense(call) {
     const { graph, layer } = call;
     const input = graph.withChannels('last', call.inputs[0]);
-    const product = graph.op('MatMul', [input.name, plainWeight(call, 'kernel')!]);
+    const product = graph.matmul(input.name, plainWeight(call, 'kernel')!);
     const { activation } = layer as unknown as { activation: unknown };
     return activated(graph, layer, result(withBias(call, product), outputShape(call)), activation);
   },
@@ -28,8 +28,8 @@ export const denseLayers: LayerTable = {
     if (config.maskZero === true) {
       throw refuseLayer(layer, 'maskZero makes a mask, which ONNX layers do not support.');
     }
-    const ids = graph.op('Cast', [inputs[0].name], { to: 7 });
-    return result(graph.op('Gather', [plainWeight(call, 'embeddings')!, ids]), outputShape(call));
+    const ids = graph.cast(inputs[0].name, 7);
+    return result(graph.gather(plainWeight(call, 'embeddings')!, ids), outputShape(call));
   },
   Activation(call) {
     const { activation } = call.layer as unknown as { activation: unknown };

@@ -11,9 +11,9 @@ function enlarged(call: LayerCall): Value {
   const shape = outputShape(call);
   const [height, width, channels] = shape.slice(1).map(Number);
   const attributes = { mode: 'linear', coordinate_transformation_mode: 'asymmetric' };
-  const batch = graph.op('Slice', [graph.op('Shape', [x.name]), graph.integers([0]), graph.integers([1])]);
-  const sizes = graph.op('Concat', [batch, graph.integers([channels, height, width])], { axis: 0 });
-  return result(graph.op('Resize', [x.name, '', '', sizes], attributes), shape, true);
+  const batch = graph.slices(graph.shape(x.name), [0], [1]);
+  const sizes = graph.concat([batch, graph.integers([channels, height, width])], 0);
+  return result(graph.resize(x.name, attributes, undefined, sizes), shape, true);
 }
 
 /** Rows and columns of the image that a layer keeps, found by passing it the number of each pixel. */
@@ -45,7 +45,7 @@ export const imageLayers: LayerTable = {
     if (!(height > 0 && width > 0)) throw refuseLayer(layer, 'the size of its images is open.');
     if (height < Number(config.height) || width < Number(config.width)) return enlarged(call);
     const [rows, columns] = keptPixels(layer, height, width);
-    const name = graph.op('Gather', [x.name, graph.integers(rows)], { axis: 1 });
-    return result(graph.op('Gather', [name, graph.integers(columns)], { axis: 2 }), outputShape(call));
+    const name = graph.gather(x.name, graph.integers(rows), 1);
+    return result(graph.gather(name, graph.integers(columns), 2), outputShape(call));
   },
 };

@@ -1,6 +1,6 @@
 /** Layers that merge several values into one. */
 import { outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../graph/layer.ts';
-import type { Value } from '../graph/graph.ts';
+import type { OnnxGraph, Value } from '../graph/graph.ts';
 
 /**
  * Brings all inputs into one layout: channels first if all have it, so that nothing is transposed.
@@ -14,49 +14,32 @@ function alike({ graph, layer, inputs }: LayerCall): Value[] {
   return inputs.map((input) => graph.withChannels(where, input));
 }
 
-function merging(op: string, finish = (_call: LayerCall, name: string): string => name) {
+function merging(write: (g: OnnxGraph, ...names: readonly [string, ...string[]]) => string) {
   return (call: LayerCall): Value => {
-    const values = alike(call);
-    const name = call.graph.op(
-      op,
-      values.map((value) => value.name),
-    );
-    return result(finish(call, name), outputShape(call), values[0].isChannelsFirst);
+    const [first, ...others] = alike(call);
+    const name = write(call.graph, first.name, ...others.map((value) => value.name));
+    return result(name, outputShape(call), first.isChannelsFirst);
   };
-}
-
-/** Writes the product of all inputs, pair by pair, because Mul takes two. */
-function multiply(call: LayerCall): Value {
-  const values = alike(call);
-  const name = values.map((value) => value.name).reduce((a, b) => call.graph.op('Mul', [a, b]));
-  return result(name, outputShape(call), values[0].isChannelsFirst);
 }
 
 /** Writes x / √max(Σx², 1e-7) along an axis, as in TensorFlow.js. */
 function normalized({ graph }: LayerCall, x: string, axis: number): string {
-  const squares = graph.op('ReduceSum', [graph.op('Mul', [x, x]), graph.integers([axis])], { keepdims: 1 });
-  return graph.op('Div', [x, graph.op('Sqrt', [graph.op('Max', [squares, graph.constant(1e-7)])])]);
+  return graph.div(x, graph.sqrt(graph.max(graph.sum(graph.square(x), [axis]), 1e-7)));
 }
 
 export const mergeLayers: LayerTable = {
-  Add: merging('Sum'),
-  Multiply: multiply,
-  Maximum: merging('Max'),
-  Minimum: merging('Min'),
-  Average: merging('Mean'),
+  Add: merging((g, ...names) => g.addAll(...names)),
+  Multiply: merging((g, ...names) => g.mul(...names)),
+  Maximum: merging((g, ...names) => g.max(...names)),
+  Minimum: merging((g, ...names) => g.min(...names)),
+  Average: merging((g, ...names) => g.meanOf(...names)),
   Concatenate(call) {
     const { graph, config, inputs } = call;
     const values = inputs.map((input) => graph.withChannels('last', input));
     const rank = values[0].shape.length;
     const axis = (Number(config.axis ?? -1) + rank) % rank;
-    return result(
-      graph.op(
-        'Concat',
-        values.map(({ name }) => name),
-        { axis },
-      ),
-      outputShape(call),
-    );
+    const names = values.map(({ name }) => name);
+    return result(graph.concat(names, axis), outputShape(call));
   },
   Dot(call) {
     const { graph, layer, config, inputs } = call;
@@ -70,11 +53,7 @@ export const mergeLayers: LayerTable = {
       config.normalize === true ? normalized(call, name, axes[i]) : name,
     );
     if (ranks[0] === 2 && ranks[1] === 2) {
-      const products = graph.op('Mul', [a, b]);
-      return result(
-        graph.op('ReduceSum', [products, graph.integers([1])], { keepdims: 1 }),
-        outputShape(call),
-      );
+      return result(graph.sum(graph.mul(a, b), [1]), outputShape(call));
     }
     if (ranks[0] !== 3 || ranks[1] !== 3) {
       throw refuseLayer(
@@ -83,8 +62,8 @@ export const mergeLayers: LayerTable = {
       );
     }
     // [batch, m, c] and [batch, c, n]
-    const left = axes[0] === 2 ? a : graph.op('Transpose', [a], { perm: [0, 2, 1] });
-    const right = axes[1] === 1 ? b : graph.op('Transpose', [b], { perm: [0, 2, 1] });
-    return result(graph.op('MatMul', [left, right]), outputShape(call));
+    const left = axes[0] === 2 ? a : graph.transpose(a, [0, 2, 1]);
+    const right = axes[1] === 1 ? b : graph.transpose(b, [0, 2, 1]);
+    return result(graph.matmul(left, right), outputShape(call));
   },
 };

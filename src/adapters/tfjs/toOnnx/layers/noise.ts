@@ -42,7 +42,7 @@ const dropoutFactors =
 function multiplied(call: LayerCall, fill: NoiseInput['fill'], noiseShape?: readonly Dimension[]): Value {
   const { graph, inputs: [x] } = call; // prettier-ignore
   const factors = noiseOf(call, noiseShape ?? x.shape, fill);
-  return { ...x, name: graph.op('Mul', [x.name, alike(graph, factors, x)]) };
+  return { ...x, name: graph.mul(x.name, alike(graph, factors, x)) };
 }
 
 function dropout(call: LayerCall, noiseShape?: readonly Dimension[]): Value {
@@ -67,8 +67,8 @@ export function droppedInputs(call: LayerCall, x: Value): Value {
     first(values, random);
     for (let k = 1; k < draws; k++) random();
   });
-  const along = graph.op('Unsqueeze', [factors, graph.integers([1])]);
-  return { ...x, name: graph.op('Mul', [x.name, along]) };
+  const along = graph.unsqueeze(factors, [1]);
+  return { ...x, name: graph.mul(x.name, along) };
 }
 
 /** The saturation of SELU, −α·scale. */
@@ -87,9 +87,9 @@ function alphaDropout(call: LayerCall): Value {
   const k = alike(graph, kept, x);
   const a = ((1 - rate) * (1 + rate * SATURATION ** 2)) ** -0.5;
   const b = -a * SATURATION * rate;
-  const dropped = graph.op('Mul', [graph.op('Sub', [k, graph.constant(1)]), graph.constant(SATURATION)]);
-  const sum = graph.op('Add', [graph.op('Mul', [x.name, k]), dropped]);
-  const name = graph.op('Add', [graph.op('Mul', [sum, graph.constant(a)]), graph.constant(b)]);
+  const dropped = graph.mul(graph.sub(k, 1), SATURATION);
+  const sum = graph.add(graph.mul(x.name, k), dropped);
+  const name = graph.add(graph.mul(sum, a), b);
   return { ...x, name };
 }
 
@@ -113,7 +113,7 @@ export const noiseLayers: LayerTable = {
     const noise = noiseOf(call, x.shape, (values, random) =>
       fillNormal(values, alea(String(random())), { mean: 0, deviation }),
     );
-    return { ...x, name: graph.op('Add', [x.name, alike(graph, noise, x)]) };
+    return { ...x, name: graph.add(x.name, alike(graph, noise, x)) };
   },
   GaussianDropout(call) {
     const { graph, config, inputs: [x] } = call; // prettier-ignore

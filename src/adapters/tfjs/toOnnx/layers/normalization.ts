@@ -39,14 +39,14 @@ export const normalizationLayers: LayerTable = {
       weightOr(call, 'beta', size, 0),
       plainWeight(call, 'moving_mean')!,
       plainWeight(call, 'moving_variance')!,
-    ];
-    const epsilon = { float: Number(config.epsilon) };
+    ] as const;
+    const epsilon = Number(config.epsilon);
     if (graph.use === 'training') {
       checkOnce(call, parameters[2]);
-      const attributes = { epsilon, momentum: { float: Number(config.momentum) }, training_mode: 1 };
-      return { ...x, name: graph.nodeOf('BatchNormalization', [x.name, ...parameters], attributes, 3)[0] };
+      const attributes = { epsilon, momentum: Number(config.momentum), training_mode: 1 };
+      return { ...x, name: graph.normalizeBatch(x.name, parameters, attributes, 3)[0] };
     }
-    return { ...x, name: graph.op('BatchNormalization', [x.name, ...parameters], { epsilon }) };
+    return { ...x, name: graph.normalizeBatch(x.name, parameters, { epsilon })[0] };
   },
   LayerNormalization(call) {
     const { graph, layer, config, inputs } = call;
@@ -64,8 +64,8 @@ export const normalizationLayers: LayerTable = {
         Array.from({ length: count }, () => value),
         sizes,
       );
-    const attributes = { axis: axes[0], epsilon: { float: Number(config.epsilon) } };
-    const inputsOf = [x.name, parameter('gamma', 1), parameter('beta', 0)];
-    return { ...x, name: graph.op('LayerNormalization', inputsOf, attributes) };
+    const attributes = { axis: axes[0], epsilon: Number(config.epsilon) };
+    const [gamma, beta] = [parameter('gamma', 1), parameter('beta', 0)];
+    return { ...x, name: graph.normalizeLayer(x.name, gamma, beta, attributes)[0] };
   },
 };

@@ -3,7 +3,7 @@ import { numbers, outputShape, result, type LayerCall, type LayerTable } from '.
 import { checkChannelsLast, windowAttributes } from './convolution.ts';
 import type { Value } from '../graph/graph.ts';
 
-function pooling(op: string, rank: number) {
+function pooling(kind: 'largest' | 'averages', rank: number) {
   return (call: LayerCall): Value => {
     checkChannelsLast(call);
     const { graph, config } = call;
@@ -14,7 +14,7 @@ function pooling(op: string, rank: number) {
       strides: numbers(config.strides ?? size, rank),
       padding: config.padding,
     });
-    return result(graph.op(op, [x.name], { ...window, kernel_shape: size }), outputShape(call), true);
+    return result(graph[kind](x.name, { ...window, kernel_shape: size }), outputShape(call), true);
   };
 }
 
@@ -28,12 +28,12 @@ function globalPooling(op: string) {
 }
 
 export const poolingLayers: LayerTable = {
-  MaxPooling1D: pooling('MaxPool', 1),
-  MaxPooling2D: pooling('MaxPool', 2),
-  MaxPooling3D: pooling('MaxPool', 3),
-  AveragePooling1D: pooling('AveragePool', 1),
-  AveragePooling2D: pooling('AveragePool', 2),
-  AveragePooling3D: pooling('AveragePool', 3),
+  MaxPooling1D: pooling('largest', 1),
+  MaxPooling2D: pooling('largest', 2),
+  MaxPooling3D: pooling('largest', 3),
+  AveragePooling1D: pooling('averages', 1),
+  AveragePooling2D: pooling('averages', 2),
+  AveragePooling3D: pooling('averages', 3),
   GlobalMaxPooling1D: globalPooling('ReduceMax'),
   GlobalMaxPooling2D: globalPooling('ReduceMax'),
   GlobalAveragePooling1D: globalPooling('ReduceMean'),

@@ -48,17 +48,17 @@ function byGates(values: Float32Array, rows: number, units: number, gates: reado
 function movedGates({ graph }: LayerCall, name: string, gates: readonly number[]): string {
   let ordered = name;
   if (gates.some((source, g) => source !== g)) {
-    const parts = graph.nodeOf('Split', [name], { axis: 0 }, gates.length);
-    ordered = graph.op('Concat', gates.map((source) => parts[source]), { axis: 0 }); // prettier-ignore
+    const parts = graph.parts(name, gates.length, 0);
+    ordered = graph.concat(gates.map((source) => parts[source]), 0); // prettier-ignore
   }
-  return graph.op('Unsqueeze', [ordered, graph.integers([0])]);
+  return graph.unsqueeze(ordered, [0]);
 }
 
 /** Returns kernel, recurrent kernel and bias of one direction in the form of ONNX. */
 function gateWeights(call: LayerCall, gates: readonly number[], units: number) {
   const { graph, layer } = call;
   const matrix = (name: string): string => {
-    if (graph.use !== 'file') return movedGates(call, graph.op('Transpose', [plainWeight(call, name)!], { perm: [1, 0] }), gates); // prettier-ignore
+    if (graph.use !== 'file') return movedGates(call, graph.transpose(plainWeight(call, name)!, [1, 0]), gates); // prettier-ignore
     const weight = weightOf(layer, name)!;
     const [rows] = weight.shape;
     const dims = [1, gates.length * units, rows];
@@ -78,7 +78,7 @@ function gateWeights(call: LayerCall, gates: readonly number[], units: number) {
     graph.use === 'file'
       ? graph.weight(bias.name, values, [1, size], bias.key)
       : movedGates(call, plainWeight(call, 'bias')!, gates);
-  const b = graph.op('Concat', [first, zeros(size)], { axis: 1 });
+  const b = graph.concat([first, zeros(size)], 1);
   return [matrix('kernel'), matrix('recurrent_kernel'), b];
 }
 
@@ -92,8 +92,8 @@ function recurrent(kind: keyof typeof kinds) {
     const isReverse = config.goBackwards === true;
     const [batch, time] = inputs[0].shape;
     const sequences = droppedInputs(call, graph.withChannels('last', inputs[0]));
-    const x = graph.op('Transpose', [sequences.name], { perm: [1, 0, 2] });
-    const states = inputs.slice(1).map(({ name }) => graph.op('Unsqueeze', [name, graph.integers([0])]));
+    const x = graph.transpose(sequences.name, [1, 0, 2]);
+    const states = inputs.slice(1).map(({ name }) => graph.unsqueeze(name, [0]));
     const main = recurrentActivation(layer, cell.activation);
     const gate = kind === 'SimpleRNN' ? [] : [recurrentActivation(layer, cell.recurrentActivation)];
     const attributes = {
@@ -102,13 +102,9 @@ function recurrent(kind: keyof typeof kinds) {
       activations: kind === 'LSTM' ? [...gate, main, main] : [...gate, main],
     };
     const operands = [x, ...gateWeights(call, gates, units), ...(states.length > 0 ? ['', ...states] : [])];
-    const outputs = graph.nodeOf(op, operands, attributes, kind === 'LSTM' ? 3 : 2);
-    const all = graph.op('Transpose', [graph.op('Squeeze', [outputs[0], graph.integers([1])])], {
-      perm: [1, 0, 2],
-    });
-    const [h, c] = outputs
-      .slice(1)
-      .map((name) => result(graph.op('Squeeze', [name, graph.integers([0])]), [batch, units]));
+    const outputs = graph.ops(op, operands, attributes, kind === 'LSTM' ? 3 : 2);
+    const all = graph.transpose(graph.squeeze(outputs[0], [1]), [1, 0, 2]);
+    const [h, c] = outputs.slice(1).map((name) => result(graph.squeeze(name, [0]), [batch, units]));
     const sequence = isReverse && config.returnSequences === true ? reversed(call, all) : all;
     const output = config.returnSequences === true ? result(sequence, [batch, time, units]) : h;
     return config.returnState === true ? [output, h, ...(c ? [c] : [])] : [output];
@@ -117,8 +113,7 @@ function recurrent(kind: keyof typeof kinds) {
 
 /** Reverses a sequence, as TensorFlow.js returns it from a backward layer. */
 export function reversed({ graph }: Pick<LayerCall, 'graph'>, name: string): string {
-  const [start, end, axis, step] = [[-1], [-(2 ** 31)], [1], [-1]].map((list) => graph.integers(list));
-  return graph.op('Slice', [name, start, end, axis, step]);
+  return graph.slices(name, [-1], [-(2 ** 31)], [1], [-1]);
 }
 
 /** Writes an RNN layer made of one cell, as the layer of that cell. */

@@ -27,7 +27,7 @@ function filledIn(shape: readonly Dimension[], input: readonly Dimension[]): Dim
 function reshaped(call: LayerCall, perm?: readonly number[]): Value {
   const { graph, layer } = call;
   const x = graph.withChannels('last', call.inputs[0]);
-  const name = perm ? graph.op('Transpose', [x.name], { perm: [...perm] }) : x.name;
+  const name = perm ? graph.transpose(x.name, perm) : x.name;
   const shape = filledIn(outputShape(call), x.shape);
   const rest = shape.slice(1);
   if (rest.includes(null)) {
@@ -36,8 +36,7 @@ function reshaped(call: LayerCall, perm?: readonly number[]): Value {
       `its output has the shape [${shape.map(String).join(', ')}]; all but the batch must be known.`,
     );
   }
-  const target = graph.integers([-1, ...rest.map(Number)]);
-  return result(graph.op('Reshape', [name, target]), shape);
+  return result(graph.reshape(name, [-1, ...rest.map(Number)]), shape);
 }
 
 /** Expands an option to `[[top, bottom], [left, right]]`. */
@@ -60,21 +59,19 @@ export const shapeLayers: LayerTable = {
     const { graph, config } = call;
     const x = graph.withChannels('last', call.inputs[0]);
     const perm = [0, ...(config.dims as number[])];
-    return result(graph.op('Transpose', [x.name], { perm }), outputShape(call));
+    return result(graph.transpose(x.name, perm), outputShape(call));
   },
   RepeatVector(call) {
     const { graph, config, inputs } = call;
-    const row = graph.op('Unsqueeze', [inputs[0].name, graph.integers([1])]);
-    const repeats = graph.integers([1, Number(config.n), 1]);
-    return result(graph.op('Tile', [row, repeats]), outputShape(call));
+    const row = graph.unsqueeze(inputs[0].name, [1]);
+    return result(graph.tile(row, [1, Number(config.n), 1]), outputShape(call));
   },
   ZeroPadding2D(call) {
     checkChannelsLast(call);
     const { graph, config } = call;
     const x = graph.withChannels('last', call.inputs[0]);
     const [[top, bottom], [left, right]] = margins(config.padding);
-    const pads = graph.integers([0, top, left, 0, 0, bottom, right, 0]);
-    return result(graph.op('Pad', [x.name, pads]), outputShape(call));
+    return result(graph.pad(x.name, [0, top, left, 0, 0, bottom, right, 0]), outputShape(call));
   },
   Cropping2D(call) {
     checkChannelsLast(call);
@@ -84,8 +81,8 @@ export const shapeLayers: LayerTable = {
     const [, height, width] = x.shape;
     if (height === null || width === null)
       throw refuseLayer(layer, 'the height and width of its input must be known.');
-    const [starts, ends] = [graph.integers([top, left]), graph.integers([height - bottom, width - right])];
-    return result(graph.op('Slice', [x.name, starts, ends, graph.integers([1, 2])]), outputShape(call));
+    const ends = [height - bottom, width - right];
+    return result(graph.slices(x.name, [top, left], ends, [1, 2]), outputShape(call));
   },
   UpSampling2D(call) {
     checkChannelsLast(call);
@@ -97,11 +94,11 @@ export const shapeLayers: LayerTable = {
       coordinate_transformation_mode: 'asymmetric',
       nearest_mode: 'floor',
     };
-    return result(graph.op('Resize', [x.name, '', scales], attributes), outputShape(call), true);
+    return result(graph.resize(x.name, attributes, scales), outputShape(call), true);
   },
   Rescaling(call) {
     const { graph, config, inputs: [x] } = call; // prettier-ignore
-    const scaled = graph.op('Mul', [x.name, graph.constant(Number(config.scale))]);
-    return { ...x, name: graph.op('Add', [scaled, graph.constant(Number(config.offset))]) };
+    const scaled = graph.mul(x.name, Number(config.scale));
+    return { ...x, name: graph.add(scaled, Number(config.offset)) };
   },
 };

@@ -13,12 +13,12 @@ export const wrapperLayers: LayerTable = {
     if (time === null || rest.includes(null) || shape.slice(1).includes(null)) {
       throw refuseLayer(layer, 'all sizes of its input but the batch must be known.');
     }
-    const steps = graph.op('Reshape', [x.name, graph.integers([-1, ...rest.map(Number)])]);
+    const steps = graph.reshape(x.name, [-1, ...rest.map(Number)]);
     graph.timeLoops++;
     const [written] = call.write(inside, [result(steps, [batch, ...rest])]);
     graph.timeLoops--;
-    const target = graph.integers([-1, ...shape.slice(1).map(Number)]);
-    return result(graph.op('Reshape', [graph.withChannels('last', written).name, target]), shape);
+    const { name } = graph.withChannels('last', written);
+    return result(graph.reshape(name, [-1, ...shape.slice(1).map(Number)]), shape);
   },
   Bidirectional(call) {
     const { graph, layer, config, inputs } = call;
@@ -31,12 +31,12 @@ export const wrapperLayers: LayerTable = {
     const [backward] = call.write(backwardLayer, inputs);
     const aligned =
       returnSequences === true ? { ...backward, name: reversed(call, backward.name) } : backward;
-    const names = [forward.name, aligned.name];
+    const [first, second] = [forward.name, aligned.name];
     const ops: Record<string, () => string> = {
-      concat: () => graph.op('Concat', names, { axis: -1 }),
-      sum: () => graph.op('Add', names),
-      mul: () => graph.op('Mul', names),
-      ave: () => graph.op('Mean', names),
+      concat: () => graph.concat([first, second], -1),
+      sum: () => graph.add(first, second),
+      mul: () => graph.mul(first, second),
+      ave: () => graph.meanOf(first, second),
     };
     const mode = config.mergeMode as string | null | undefined;
     if (mode === null || mode === undefined) return [forward, aligned];
