@@ -31,7 +31,7 @@ export function mapPlotly(figure: MapFigure): PlotlyFigure {
       : contourTrace(figure, kind)),
     customdata: rowsOf({ ...field, values: field.raw }),
     name: attributes.zlabel,
-    hovertemplate: `${hoveredPlace(x, y)}%{fullData.name} %{customdata:${formatOf(field.raw)}}<extra></extra>`,
+    hovertemplate: `${hoveredPlace(field)}%{fullData.name} %{customdata:${formatOf(field.raw)}}<extra></extra>`,
   };
   const center = {
     type: 'scatter',
@@ -114,14 +114,23 @@ export function rowsOf({ nx, ny, values }: Grid): (number | null)[][] {
   );
 }
 
+/** Colors of a trace. */
+interface PlotlyColors {
+  readonly zmin: number;
+  readonly zmax: number;
+  readonly colorscale: readonly (readonly [number, string])[];
+  readonly showscale: boolean;
+  readonly colorbar: Readonly<Record<string, unknown>>;
+}
+
 /** Returns colors and color bar, labeled in the user's units. */
-export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes): Record<string, unknown> {
+export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes): PlotlyColors {
   const { low, high, color } = field;
   return {
     zmin: low,
     zmax: high,
     // As pairs, because plotly does not know every map by name.
-    colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, color(k / 64)]),
+    colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, color(k / 64)] as const),
     showscale: attributes.colorbar,
     colorbar: {
       title: { text: barTitle(valueName(field, attributes.zscale), field), side: 'right' },

@@ -1,3 +1,4 @@
+import { nameLess, offsetOf, type Offset } from './offset.ts';
 import { lineColor } from './color.ts';
 import { transformedName, valueName, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
@@ -15,40 +16,63 @@ import {
 } from './plotly.ts';
 import type { View } from './projection.ts';
 
-/** Returns the surface as a plotly figure; paths lie slightly above it. */
+/**
+ * Returns the surface as a plotly figure; paths lie slightly above it. Plotly draws surfaces in single precision, so
+ * coordinates far from 0 are shown less their offsets.
+ */
 export function surfacePlotly(field: Field, attributes: FilledLandscapeAttributes, view: View): PlotlyFigure {
-  const { zmin, zmax, ...colors } = plotlyColors(field, attributes);
+  const { x, y, values, low, high } = field;
+  const offsets: Offsets = { x: offsetIn(x), y: offsetIn(y), z: offsetOf('linear', [low, high]) };
+  const { zmin, zmax, colorbar, ...colors } = plotlyColors(field, attributes);
+  const { tickvals, ticktext } = plotlyTicks(field, attributes);
+  const ticks = { tickvals: less(tickvals, offsets.z), ticktext };
+  const xname = nameLess(attributes.xlabel, offsets.x);
+  const yname = nameLess(attributes.ylabel, offsets.y);
   const main = {
     type: 'surface',
-    x: Array.from(field.x),
-    y: Array.from(field.y),
-    z: rowsOf(field),
-    cmin: zmin,
-    cmax: zmax,
+    x: less(x, offsets.x),
+    y: less(y, offsets.y),
+    z: rowsOf({ ...field, values: Float64Array.from(less(values, offsets.z)) }),
     ...colors,
+    cmin: zmin - (offsets.z?.value ?? 0),
+    cmax: zmax - (offsets.z?.value ?? 0),
+    colorbar: { ...colorbar, ...ticks },
     contours: { z: { show: true, usecolormap: true, project: { z: true }, width: 1 } },
     // Customdata of a surface are not read by rows as those of a map are: values are shown as heights.
-    name: transformedName(field, attributes.zscale),
-    hovertemplate: `${hoveredPlace(field.x, field.y)}%{fullData.name} %{z:${formatOf(field.values)}}<extra></extra>`,
+    name: nameLess(transformedName(field, attributes.zscale), offsets.z),
+    hovertemplate: `${hoveredPlace(field, offsets)}%{fullData.name}${offsets.z === null ? '' : ':'} %{z:${formatOf(less(values, offsets.z))}}<extra></extra>`,
   };
   const layout = {
     ...plotlyLayout(attributes),
     margin: { l: 0, r: 0, b: 10, t: attributes.title === '' ? 10 : 50 },
     scene: {
-      xaxis: axis(attributes.xlabel),
-      yaxis: axis(attributes.ylabel),
+      xaxis: axis(xname),
+      yaxis: axis(yname),
       zaxis: {
         ...axis(valueName(field, attributes.zscale)),
-        range: heights(field),
-        ...plotlyTicks(field, attributes),
+        range: less(heights(field), offsets.z),
+        ...ticks,
       },
       aspectratio: { x: 1, y: 1, z: 0.7 },
       camera: { eye: eyeOf(view) },
     },
     legend: { orientation: 'h', y: 1.02 },
   };
-  return { data: [main, ...pathTraces(field, attributes)], layout };
+  return { data: [main, ...pathTraces(field, attributes, offsets)], layout };
 }
+
+/** Offsets of the three axes. */
+interface Offsets {
+  readonly x: Offset | null;
+  readonly y: Offset | null;
+  readonly z: Offset | null;
+}
+
+const offsetIn = (values: Float64Array) => offsetOf('linear', [values[0], values[values.length - 1]]);
+
+/** Returns values less an offset. */
+const less = (values: ArrayLike<number>, offset: Offset | null): number[] =>
+  Array.from(values, (value) => value - (offset?.value ?? 0));
 
 const axis = (title: string) => ({ title: { text: title } });
 
@@ -64,7 +88,11 @@ function eyeOf({ azimuth, elevation }: View): { x: number; y: number; z: number 
   return { x: far * Math.cos(e) * Math.sin(a), y: -far * Math.cos(e) * Math.cos(a), z: far * Math.sin(e) };
 }
 
-function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<string, unknown>[] {
+function pathTraces(
+  field: Field,
+  { paths }: FilledLandscapeAttributes,
+  offsets: Offsets,
+): Record<string, unknown>[] {
   const sheet = { ...field, height: (value: number) => value, isGap: () => false };
   const [toX, toY] = [acrossAxis(field.x), acrossAxis(field.y)];
   const lift = 0.01 * (field.high - field.low);
@@ -73,11 +101,11 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     mode: 'lines+markers',
     name,
     meta: pathMeta,
-    x: finiteOrNull(path.x),
-    y: finiteOrNull(path.y),
+    x: finiteOrNull(less(path.x, offsets.x)),
+    y: finiteOrNull(less(path.y, offsets.y)),
     z: Array.from(path.x, (x, t) => {
       const height = heightOver(sheet, toX(x), toY(path.y[t])) + lift;
-      return Number.isNaN(height) ? null : height;
+      return Number.isNaN(height) ? null : height - (offsets.z?.value ?? 0);
     }),
     line: { color: color ?? lineColor(k), width: 5 },
     marker: { size: 5, color: Array.from(path.loss, (loss) => markerColor(field, loss)) },

@@ -202,6 +202,22 @@ describe('a figure far from 0', () => {
     }
   });
 
+  it('is drawn by plotly as a surface less its offsets, in which single precision tells its points apart', () => {
+    const path = { x: [1e6], y: [-20_000_000.5], loss: [1e9], residual: [0], inPlane: [1] };
+    const { data, layout } = surface(far, { paths: [{ name: 'p', path }] as never }).toPlotly();
+    const [main, trace] = data as Record<string, number[]>[];
+    for (const axis of ['x', 'y']) expect(new Set(Float32Array.from(main[axis])).size).toBe(21);
+    const heights = main['z'] as unknown as number[][];
+    expect(heights[10][10]).toBe(0);
+    expect(heights[0][0]).toBeCloseTo(3, 6);
+    expect([main['cmin'], main['cmax']]).toEqual([0, 3]);
+    expect(trace['x']).toEqual([0]);
+    expect(trace['z'][0]).toBeCloseTo(0.03, 2);
+    const names = Object.values((layout['scene'] ?? {}) as Record<string, { title?: { text: string } }>);
+    expect(names.flatMap(({ title }) => title?.text ?? [])).toEqual(['x − 10⁶', 'y + 2×10⁷', 'loss − 10⁹']);
+    expect(main['hovertemplate']).toContain('y + 2×10⁷: %{y:');
+  });
+
   it('shows hovered values in the units of the user, with the digits that differ', () => {
     const [main] = contourf(far, { zscale: 'log' }).toPlotly().data;
     expect((main['customdata'] as number[][])[10][10]).toBe(1e9);
