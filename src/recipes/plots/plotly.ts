@@ -42,15 +42,17 @@ export function formatOf(values: ArrayLike<number>): string {
   return `.${Math.min(17, 4 + Math.max(0, more))}${more > 0 ? '~' : ''}g`;
 }
 
-/** Returns the first lines of the hover text of a landscape: both coordinates, less offsets if they are drawn so. */
-export function hoveredPlace(
+/** Returns a line of a hover text: a coordinate, less its offset if it is drawn so. */
+function hoveredLine(name: 'x' | 'y', values: Float64Array, offset: Offset | null): string {
+  const digits = formatOf(values.map((value) => value - (offset?.value ?? 0)));
+  return `${nameLess(name, offset)}${offset === null ? '' : ':'} %{${name}:${digits}}<br>`;
+}
+
+/** Returns the first lines of the hover text of a landscape: both coordinates. */
+export const hoveredPlace = (
   { x, y }: { readonly x: Float64Array; readonly y: Float64Array },
   offsets: { readonly x: Offset | null; readonly y: Offset | null } = { x: null, y: null },
-): string {
-  const line = (name: 'x' | 'y', values: Float64Array, offset: Offset | null) =>
-    `${nameLess(name, offset)}${offset === null ? '' : ':'} %{${name}:${formatOf(values.map((value) => value - (offset?.value ?? 0)))}}<br>`;
-  return line('x', x, offsets.x) + line('y', y, offsets.y);
-}
+): string => hoveredLine('x', x, offsets.x) + hoveredLine('y', y, offsets.y);
 
 /** Returns the hover text of the points of a path with these losses. */
 export const hoveredPoint = (losses: ArrayLike<number>): string =>
