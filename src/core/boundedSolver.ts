@@ -11,8 +11,14 @@ interface BoundOptions {
 export const BOUNDED_SOLVERS =
   'auto, lbfgs, levenbergMarquardt, gradientDescent, adam, or a sequence of these';
 
+/** True if no element of x, `[n]`, has a bound. */
+function isFree(box: Box, n: number): boolean {
+  for (let i = 0; i < n; i++) if (box.lower(i) !== -Infinity || box.upper(i) !== Infinity) return false;
+  return true;
+}
+
 /**
- * Returns a solver with the bounds of a solve.
+ * Returns a solver with the bounds of a solve; the solver itself if no element has a bound.
  *
  * @param where - function called, named in the messages
  * @param n - number of unknowns, if known
@@ -27,7 +33,10 @@ export function boundedSolver(
 ): Solver {
   const boxes = boxesOf(where, lower, upper);
   if (boxes === null) return solver;
-  if (n !== undefined) boxes.float64.checkLength(n);
+  if (n !== undefined) {
+    boxes.float64.checkLength(n);
+    if (isFree(boxes.float64, n)) return solver;
+  }
   if (solver.withBounds) return solver.withBounds(where, lower ?? null, upper ?? null);
   throw new RangeError(
     `${where}: lower and upper: ${solver.name}() cannot keep x within bounds; use ${BOUNDED_SOLVERS}.`,

@@ -27,6 +27,35 @@ import {
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { bowl, hills, started, stepFrom, walk } from './walk.ts';
 
+describe('bounds of which all are null', () => {
+  const problem = bowl;
+  const none = Array.from({ length: problem.p0.length }, () => null);
+
+  it.each([bfgs(), ssbroyden(), newtonCG(), conjugateGradient()])('are none for $name', (solver) => {
+    const free = minimize(problem, solver);
+    const bounded = minimize(problem, solver, { lower: none, upper: none.map(() => Infinity) });
+    expect(bounded.evaluations).toEqual(free.evaluations);
+    expect([...bounded.x]).toEqual([...free.x]);
+  });
+
+  it('leave a dense solver to auto', () => {
+    const bounded = minimize(problem, auto(), { lower: none });
+    expect([...bounded.x]).toEqual([...minimize(problem, bfgs()).x]);
+  });
+
+  it('have a length and elements, which are checked', () => {
+    expect(() => minimize(problem, bfgs(), { lower: [...none, null] })).toThrow(
+      `minimize: lower has length ${none.length + 1}; there are ${none.length} unknowns.`,
+    );
+    expect(() => minimize(problem, bfgs(), { lower: none.map(() => 'a') as never })).toThrow(
+      'minimize: lower[0] must be a number',
+    );
+    expect(() => minimize(problem, bfgs(), { lower: none.with(0, 1 as never) })).toThrow(
+      'minimize: lower and upper: bfgs() cannot keep x within bounds',
+    );
+  });
+});
+
 /** A problem that fails at a point outside of the bounds. */
 function fenced(problem: Problem, lower: readonly number[], upper: readonly number[]): Problem {
   return {
