@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
+import { boundRule } from '../../core/bounds.ts';
 import { runAsync, runSync } from '../../core/drive.ts';
 import { minimizing } from '../../core/minimize.ts';
 import {
@@ -26,7 +27,7 @@ import type { Data } from './internals/model.ts';
 
 /** Options of {@link fitFullBatch}. */
 export interface FitFullBatchOptions
-  extends Omit<SolveOptions, 'validation' | 'lower' | 'upper'>, ModelLossOptions, MonitorOptions {
+  extends Omit<SolveOptions, 'validation'>, ModelLossOptions, MonitorOptions {
   /** The solver. @defaultValue `auto()` */
   readonly solver?: Solver | undefined;
 }
@@ -63,6 +64,8 @@ const rules: Rules<FitFullBatchOptions> = {
   ...modelLossRules,
   ...plainSolveRules,
   transform: oneOf('none', 'log', 'sqrt'),
+  lower: boundRule,
+  upper: boundRule,
   validationData: { allowed: '[x, y]', accepts: (value) => Array.isArray(value) && value.length === 2 },
   validationSplit: numberBetween(0, 1),
   earlyStopping: anObject,

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { lbfgs, minimizeAsync } from 'quasi-newton';
+import { bfgs, lbfgs, minimizeAsync } from 'quasi-newton';
 import { fitFullBatch, fitFullBatchAsync, modelProblem, optfunsAsync, type FitLogs } from 'quasi-newton/tfjs';
 import {
   backends,
@@ -38,6 +38,25 @@ const evaluate = (model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number[] =
 describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
   const fit = name === 'fitFullBatch' ? async (...args: Parameters<typeof fitFullBatch>) => fitFullBatch(...args) : fitFullBatchAsync; // prettier-ignore
   beforeEach(() => useBackend('cpu'));
+
+  it('keeps weights within bounds, and refuses solvers that cannot', () =>
+    expectNoLeak(async () => {
+      const { model, x, y, dispose } = noisy();
+      const free = await fit(model, x, y, { maxIterations: 30 });
+      expect(Math.max(...free.x)).toBeGreaterThan(0.4);
+      const { f, history } = await fit(model, x, y, { maxIterations: 30, lower: -0.3, upper: 0.4 });
+      expect(f).toBeLessThan(history.loss[0]);
+      const weights = weightsOf(model).flat(3);
+      expect(Math.max(...weights)).toBeLessThanOrEqual(0.4);
+      expect(Math.min(...weights)).toBeGreaterThanOrEqual(-0.3 - 1e-8);
+      await expect(fit(model, x, y, { solver: bfgs(), lower: 0 })).rejects.toThrow(
+        `${name}: lower and upper: bfgs() cannot keep x within bounds`,
+      );
+      await expect(fit(model, x, y, { upper: [1, 2] })).rejects.toThrow(
+        `${name}: upper has length 2; there are`,
+      );
+      dispose();
+    }));
 
   it('stops early and leaves the best weights, with validationSplit as with the same validationData', () =>
     expectNoLeak(async () => {
