@@ -64,21 +64,27 @@ export interface MomentumState extends Iterate {
  */
 export function gradientDescent(options: GradientDescentOptions = {}): Solver {
   checkOptions('gradientDescent', options, gradientDescentRules);
-  const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
-  if (learningRate === undefined) {
-    if (momentum > 0) throw new RangeError('gradientDescent: momentum needs a learningRate.');
-    return gradientDescentFor('gradientDescent', options);
-  }
-  if (lineSearch !== undefined) {
-    throw new RangeError('gradientDescent: give either a lineSearch or a learningRate, not both.');
-  }
-  if (momentum >= 1) throw new RangeError(`gradientDescent: momentum must be below 1, got ${momentum}.`);
-  if (nesterov && momentum === 0) throw new RangeError('gradientDescent: nesterov needs momentum > 0.');
   return gradientDescentFor('gradientDescent', options);
 }
 
-/** As {@link gradientDescent}, of options that follow the rules; errors of bounds are in the name of the function called. */
-function gradientDescentFor(where: string, options: GradientDescentOptions): Solver {
+/** Checks options that depend on each other, in the name of the function called. */
+function checkTogether(where: string, options: GradientDescentOptions): void {
+  const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
+  if (learningRate === undefined) {
+    const moving = momentum > 0 ? 'momentum' : 'nesterov';
+    if (momentum > 0 || nesterov) throw new RangeError(`${where}: ${moving} needs a learningRate.`);
+    return;
+  }
+  if (lineSearch !== undefined) {
+    throw new RangeError(`${where}: give either a lineSearch or a learningRate, not both.`);
+  }
+  if (momentum >= 1) throw new RangeError(`${where}: momentum must be below 1, got ${momentum}.`);
+  if (nesterov && momentum === 0) throw new RangeError(`${where}: nesterov needs momentum > 0.`);
+}
+
+/** As {@link gradientDescent}, of options that follow the rules; errors are in the name of the function called. */
+export function gradientDescentFor(where: string, options: GradientDescentOptions): Solver {
+  checkTogether(where, options);
   const { lineSearch = strongWolfe(), learningRate, momentum = 0, nesterov = false } = options;
   const boxes = boxesOf(where, options.lower, options.upper);
   const solver: Solver =

@@ -230,6 +230,7 @@ describe('gradient descent with a learning rate', () => {
   it.each([
     ['momentum needs a learningRate.', { momentum: 0.5 }],
     ['momentum must be below 1, got 1.', { learningRate: 1, momentum: 1 }],
+    ['nesterov needs a learningRate.', { nesterov: true }],
     ['nesterov needs momentum > 0.', { learningRate: 1, nesterov: true }],
     ['momentum: must be a finite number ≥ 0, got -0.1', { learningRate: 1, momentum: -0.1 }],
     ['nesterov: must be true or false', { learningRate: 1, nesterov: 'yes' }],

@@ -274,3 +274,12 @@ describe('attach stays in force', () => {
       tf.dispose([x, y]);
     }));
 });
+
+it.each([
+  ['lower must not exceed upper', { learningRate: 0.1, lower: 1, upper: 0 }],
+  ['lower must be a number below Infinity', { lower: Infinity }],
+  ['momentum needs a learningRate.', { momentum: 0.5 }],
+  ['nesterov needs momentum > 0.', { learningRate: 1, nesterov: true }],
+])('GradientDescentOptimizer refuses in its own name: %s', (message, options) => {
+  expect(() => new GradientDescentOptimizer(options)).toThrow(`GradientDescentOptimizer: ${message}`);
+});

@@ -1,5 +1,5 @@
 import {
-  gradientDescent,
+  gradientDescentFor,
   gradientDescentRules,
   type GradientDescentOptions,
 } from '../../../solvers/gradientDescent.ts';
@@ -39,7 +39,8 @@ export class GradientDescentOptimizer extends SolverOptimizer {
     const own = solverOptions<Own>('GradientDescentOptimizer', options, rules, ratedRules);
     const rate = { value: options.learningRate ?? null };
     const learningRate = (step: number) => scheduleOf(rate.value ?? NaN)(step);
-    super(gradientDescent({ ...own, ...(rate.value !== null && { learningRate }) }), options, null, rate);
+    const given = { ...own, ...(rate.value !== null && { learningRate }) };
+    super(gradientDescentFor('GradientDescentOptimizer', given), options, null, rate);
   }
 }
 
