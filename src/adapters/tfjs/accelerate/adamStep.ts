@@ -50,6 +50,10 @@ export function adamVectors(n: number): [m: Float32Array, v: Float32Array] {
 /** Elements of a gradient are limited to this size. The square of a larger one is no float32 number: v would stay infinite. */
 const LARGEST_GRADIENT = Math.fround(1.8e19);
 
+/** Returns an element of a gradient, limited to a size whose square is a float32 number. */
+export const limited = (element: number): number =>
+  Math.max(-LARGEST_GRADIENT, Math.min(LARGEST_GRADIENT, element));
+
 /**
  * `m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − step·m/(√(unbias·v) + ε)`, in float32 if m and v are from
  * {@link adamVectors}. Elements of g beyond ±1.8e19 count as ±1.8e19, where `tf.train.adam` would never move them again.
@@ -67,7 +71,7 @@ export function adamStep({ p, g, m, v }: AdamVectors, numbers: AdamNumbers): voi
     return;
   }
   for (let i = 0; i < p.length; i++) {
-    const gi = Math.max(-LARGEST_GRADIENT, Math.min(LARGEST_GRADIENT, g[i]));
+    const gi = limited(g[i]);
     const mi = beta1 * m[i] + rest1 * gi;
     const vi = beta2 * v[i] + rest2 * gi * gi;
     m[i] = mi;

@@ -1,12 +1,13 @@
 /**
  * The update rules of TensorFlow.js's optimizers on one flat vector, with the same results at each step to
- * float32 accuracy.
+ * float32 accuracy. One thing differs: rules that keep squares of gradients limit elements to ±1.8e19. In TensorFlow.js the
+ * square of a larger one is infinite, and the weight never moves again.
  *
  * @see https://github.com/tensorflow/tfjs/tree/master/tfjs-core/src/optimizers
  * @module
  */
 
-import { adamStep, adamVectors } from './adamStep.ts';
+import { adamStep, adamVectors, limited } from './adamStep.ts';
 
 /** Hyperparameters of an optimizer, as returned by its `getConfig`. */
 export type Hyper = Readonly<Record<string, number | boolean>>;
@@ -38,6 +39,9 @@ export interface UpdateRule {
   /** Allocates a vector for each of `slots`, `[n]`, where `step` works fastest. @defaultValue anywhere */
   readonly allocate?: (n: number) => Float32Array[];
 }
+
+/** The largest float32 number. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
 
 const number = (hyper: Hyper, name: string): number => Number(hyper[name]);
 
@@ -113,8 +117,9 @@ const adagrad: UpdateRule = {
   step({ p, g, slots: [a], hyper, epsilon }) {
     const rate = number(hyper, 'learningRate');
     for (let i = 0; i < p.length; i++) {
-      a[i] += g[i] * g[i];
-      p[i] -= (rate * g[i]) / Math.sqrt(a[i] + epsilon);
+      const gi = limited(g[i]);
+      a[i] = Math.min(a[i] + gi * gi, LARGEST);
+      p[i] -= (rate * gi) / Math.sqrt(a[i] + epsilon);
     }
   },
 };
@@ -129,7 +134,7 @@ const rmsprop: UpdateRule = {
     const [rate, decay] = [number(hyper, 'learningRate'), number(hyper, 'decay')];
     const [m, epsilon] = [number(hyper, 'momentum'), number(hyper, 'epsilon')];
     for (let i = 0; i < p.length; i++) {
-      const gi = g[i];
+      const gi = limited(g[i]);
       square[i] = decay * square[i] + (1 - decay) * gi * gi;
       let variance = square[i] + epsilon;
       if (mean) {
@@ -152,8 +157,9 @@ const adadelta: UpdateRule = {
   step({ p, g, slots: [a, u], hyper }) {
     const [rate, rho, epsilon] = ['learningRate', 'rho', 'epsilon'].map((name) => number(hyper, name));
     for (let i = 0; i < p.length; i++) {
-      const update = (Math.sqrt(u[i] + epsilon) / Math.sqrt(a[i] + epsilon)) * g[i];
-      a[i] = rho * a[i] + (1 - rho) * g[i] * g[i];
+      const gi = limited(g[i]);
+      const update = limited((Math.sqrt(u[i] + epsilon) / Math.sqrt(a[i] + epsilon)) * gi);
+      a[i] = rho * a[i] + (1 - rho) * gi * gi;
       u[i] = rho * u[i] + (1 - rho) * update * update;
       p[i] -= rate * update;
     }
