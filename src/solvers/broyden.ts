@@ -1,4 +1,4 @@
-import { multiply } from '../core/kernels/symmetric.ts';
+import { checkRoom, multiply } from '../core/kernels/symmetric.ts';
 import { dot, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair } from './curvature.ts';
 import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
@@ -57,6 +57,7 @@ export function broydenFamily(
   modifiedSecant: boolean | undefined,
 ): Descent<DenseMemory> {
   return {
+    check: ({ n }) => checkRoom(n, 1),
     init: (setting) => ({
       inverse: diagonalAt(setting.n, 1),
       s: new Float64Array(setting.n),

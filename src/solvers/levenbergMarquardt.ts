@@ -21,7 +21,7 @@ import { chooseScale, isFar, WIDE_SPREAD } from './leastSquares/linearModel.ts';
 import { obstacleIn } from './leastSquares/obstacle.ts';
 import { judgePromise, RESOLVED } from './leastSquares/hiddenDecrease.ts';
 import { standstill } from './leastSquares/standstill.ts';
-import { newState, usesDual, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
+import { checkState, newState, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { Asks } from '../core/question.ts';
 import type { Solver, StepOutcome } from '../core/solver.ts';
 
@@ -268,7 +268,7 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     leavesPoint: true,
     anyScale: true,
     describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
-    check: (setting) => void usesDual(setting, method, isPlain),
+    check: (setting) => checkState(setting, { method, isPlain }),
     init: (setting) => newState(setting, scheme, { method, tolerance, isPlain }),
     step,
     ...(boxes && startsWithin(boxes)),

@@ -30,6 +30,8 @@ export interface LearnedStep extends Move {
 export interface Descent<Memory> {
   /** Returns an empty memory. */
   init(setting: Setting): Memory;
+  /** Checks that the memory can be allocated, for solvers that do so later. @throws RangeError if not */
+  readonly check?: (setting: Setting) => void;
   /**
    * Allocates a vector of zeros, `[n]`, in the memory where operations with the estimate are fastest.
    *
@@ -192,6 +194,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
     leavesPoint: true,
     anyScale: true,
     describe,
+    ...(descent.check && { check: descent.check }),
     init: (setting) => {
       const memory = descent.init(setting);
       return {

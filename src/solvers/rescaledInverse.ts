@@ -1,5 +1,5 @@
 import { dot, scaleInto } from '../core/vector.ts';
-import { multiply } from '../core/kernels/symmetric.ts';
+import { checkRoom, multiply } from '../core/kernels/symmetric.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
 import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
 import type { Descent } from './lineSearchSolver.ts';
@@ -41,6 +41,7 @@ export function rescaledInverse(
   modifiedSecant: boolean | undefined,
 ): Descent<RescaledMemory> {
   return {
+    check: ({ n }) => checkRoom(n, 2),
     init: (setting) => ({
       scaled: diagonalAt(setting.n, 1),
       added: diagonalAt(setting.n, 0),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   adam,
   auto,
+  bfgs,
   fixedStep,
   gradientDescent,
   lbfgs,
@@ -12,6 +13,7 @@ import {
   owlqn,
   runSync,
   sequence,
+  ssbroyden,
   type Iterate,
   type Problem,
   type Solver,
@@ -153,6 +155,26 @@ describe('sequence', () => {
     expect(() => sequence(...(stages as Solver[]))).toThrow(message);
     expect(() => sequence(...(stages as Solver[]))).toThrow(/^sequence: /);
   });
+
+  it.each([
+    ['bfgs', bfgs(), { ...hills, p0: new Float64Array(3e6) }],
+    ['ssbroyden', ssbroyden(), { ...hills, p0: new Float64Array(3e6) }],
+    [
+      'levenbergMarquardt',
+      levenbergMarquardt(),
+      leastSquares({ p0: new Float64Array(3e6), residualCount: 1e7, residuals() {} }),
+    ],
+  ])(
+    'refuses a later %s that needs more memory than there is before the first evaluation',
+    (_, late, problem) => {
+      let evaluations = 0;
+      const counting: Problem = { ...problem, fg: () => ++evaluations };
+      expect(() => minimize(counting, sequence({ solver: slow, iterations: 2 }, late))).toThrow(
+        /needs .* GB, more than can be allocated/,
+      );
+      expect(evaluations).toBe(0);
+    },
+  );
 
   it('refuses a solver that only moves its start', () => {
     const admitting: Solver = { ...rolling, admit() {} };

@@ -56,11 +56,29 @@ function allocate(n: number, length: number, panelLength: number): Pick<Symmetri
   try {
     return { data: new Float64Array(length), panel: new Float64Array(panelLength) };
   } catch (cause) {
-    const size = `${((8 * length) / 1e9).toPrecision(3)} GB`;
-    throw new RangeError(
-      `A dense inverse Hessian of ${n} unknowns needs ${size}, more than can be allocated; lbfgs() keeps a few vectors instead.`,
-      { cause },
-    );
+    throw noRoom(n, length, cause);
+  }
+}
+
+const noRoom = (n: number, length: number, cause: unknown) =>
+  new RangeError(
+    `A dense inverse Hessian of ${n} unknowns needs ${((8 * length) / 1e9).toPrecision(3)} GB, more than can be allocated; lbfgs() keeps a few vectors instead.`,
+    { cause },
+  );
+
+/**
+ * Checks that matrices `[n, n]` can be allocated, at no cost: memory that is not written to takes none.
+ *
+ * @throws RangeError if there is not enough memory
+ */
+export function checkRoom(n: number, count: number): void {
+  const blocks = Math.ceil(n / 2);
+  const length = 2 * blocks * (blocks + 1);
+  try {
+    // All at once, as a solver holds them.
+    Array.from({ length: count }, () => new ArrayBuffer(8 * length));
+  } catch (cause) {
+    throw noRoom(n, length, cause);
   }
 }
 

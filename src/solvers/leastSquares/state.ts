@@ -71,10 +71,8 @@ export function newState(
   scheme: Scheme,
   { method, tolerance, isPlain }: MethodOptions,
 ): LevenbergMarquardtState {
-  const { n, precision, stochastic = false, residualCount: m = 0, jacobianProducts = false } = setting;
-  const isDual = usesDual(setting, method, isPlain);
-  const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
-  const isIterative = isDual || method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
+  const { n, precision, stochastic = false, residualCount: m = 0 } = setting;
+  const { isDual, isIterative } = formOf(setting, method, isPlain);
   const k = isDual ? m : isIterative ? 0 : Math.min(m, n);
   return {
     x: new Float64Array(n),
@@ -106,6 +104,21 @@ export function newState(
     rounded: precision === 'float32',
     stochastic,
   };
+}
+
+/** Checks that {@link newState} can be called, at no cost: memory that is not written to takes none. */
+export function checkState(setting: Setting, { method, isPlain }: Omit<MethodOptions, 'tolerance'>): void {
+  const { isIterative } = formOf(setting, method, isPlain);
+  if (!isIterative) jacobianOf(setting.residualCount ?? 0, setting.n);
+}
+
+/** Returns the form of the steps: from JJᵀ, or by products with J alone. */
+function formOf(setting: Setting, method: Method, isPlain: boolean) {
+  const { n, residualCount: m = 0, jacobianProducts = false } = setting;
+  const isDual = usesDual(setting, method, isPlain);
+  const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
+  const isIterative = isDual || method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
+  return { isDual, isIterative };
 }
 
 /** Returns what steers the damping, before the first step. */
@@ -149,7 +162,7 @@ function checkMethod(method: Method, m: number, jacobianProducts: boolean): void
  * @throws TypeError if the problem has no residuals, or not the products that the method needs
  * @throws RangeError if it does not tell their number
  */
-export function usesDual(setting: Setting, method: Method, isPlain: boolean): boolean {
+function usesDual(setting: Setting, method: Method, isPlain: boolean): boolean {
   const { residualCount: m = 0, jacobianProducts = false } = setting;
   checkMethod(method, m, jacobianProducts);
   checkCount(m);
