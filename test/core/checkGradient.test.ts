@@ -509,6 +509,22 @@ describe('checkGradient', () => {
     expect(checkedWith(10)).toHaveLength(10);
     expect(checkedWith(99)).toHaveLength(10);
     expect(checkedWith(1)).toEqual([0]);
+    expect(checkedWith(Infinity)).toHaveLength(10);
+  });
+
+  it('has an error of 0 in an element on which f does not depend, and of 1 where a slope is missing', () => {
+    const problem = (slope: number): Problem => ({
+      p0: Float64Array.of(1, 2, 0),
+      fg([x], g) {
+        g?.set([2 * x, slope, slope]);
+        return x * x;
+      },
+    });
+    expect(checkGradient(problem(0))).toMatchObject({ ok: true, undetermined: [], worst: { index: 0 } });
+    expect(checkGradient(problem(1)).wrong).toMatchObject([
+      { index: 1, gradient: 1, difference: 0, error: 1 },
+      { index: 2, gradient: 1, difference: 0, error: 1 },
+    ]);
   });
 
   it('puts the worst first, NaN before all, and lists the others by their index', () => {

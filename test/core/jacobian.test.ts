@@ -393,11 +393,6 @@ describe('checkJacobian', () => {
 
   it('speaks in its own name where it answers later', async () => {
     const given = { at: Float64Array.of(1, 2) };
-    for (const at of [[1], Float32Array.of(1), null]) {
-      expect(() => checkJacobian(logarithm(Float64Array.of(1)), { at: at as never })).toThrow(
-        /^checkJacobian: at: must be a Float64Array\(1\), got /,
-      );
-    }
     await expect(checkJacobianAsync(logarithm(Float64Array.of(1)), given)).rejects.toThrow(
       'checkJacobianAsync: at: must be a Float64Array(1), got Float64Array(2).',
     );
