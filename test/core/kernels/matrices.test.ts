@@ -316,6 +316,7 @@ describe('SIMD and plain loops in float32 agree to the last bit', () => {
     const [from, to] = [8, 4000];
     for (const [rank, first] of [
       [size, 0.5],
+      [size, NaN],
       [size, -0],
       [size, 0],
       [1, -0.5],
