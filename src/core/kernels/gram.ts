@@ -109,7 +109,6 @@ function eachRow(
   const packed = new Float64Array(room.buffer, 0, panels * WIDTH * depth);
   const products = new Float64Array(room.buffer, outAt, WIDTH * panels * WIDTH * across);
   products.fill(0);
-  packed.fill(0); // beyond the last vector
   for (let from = 0; from < length; from += depth) {
     const n = Math.min(depth, length - from);
     pack(vectors, from, n, packed, WIDTH * depth);
@@ -126,7 +125,7 @@ function eachRow(
   return true;
 }
 
-/** Copies n elements of each vector into panels, `[panels, depth, 4]`. */
+/** Copies n elements of each vector into panels, `[panels, depth, 4]`; nobody reads products of what lies beyond the last vector. */
 function pack(vectors: Vectors, from: number, n: number, packed: Float64Array, panelLength: number): void {
   const { values, count, vectorStride, stride, weights, factors } = vectors;
   for (let v = 0; v < count; v++) {
