@@ -37,13 +37,12 @@ function compile(bytes: string): WebAssembly.Module | null {
  * @returns null if there is no WebAssembly with SIMD, or not enough memory
  */
 export function kernelsOnMemory(bytes: string, size: number): KernelMemory | null {
-  const module = compileKernels(bytes);
   const pages = Math.ceil(size / PAGE);
-  if (module === null || pages > MAX_PAGES) return null;
+  if (compileKernels(bytes) === null || pages > MAX_PAGES) return null;
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const { exports } = new WebAssembly.Instance(module, { host: { memory } });
-    return { memory, buffer: memory.buffer, exports };
+    const exports = kernelsIn(bytes, memory);
+    return exports && { memory, buffer: memory.buffer, exports };
   } catch {
     // The memory cannot be allocated.
     return null;
@@ -57,8 +56,12 @@ export interface KernelMemory {
   readonly exports: WebAssembly.Exports;
 }
 
-/** Instantiates another module of kernels on a memory; null if it cannot be compiled. */
+/** Instantiates a module of kernels on a memory; null if there is no WebAssembly with SIMD, or not enough memory. */
 export function kernelsIn(bytes: string, memory: WebAssembly.Memory): WebAssembly.Exports | null {
   const module = compileKernels(bytes);
-  return module && new WebAssembly.Instance(module, { host: { memory } }).exports;
+  try {
+    return module && new WebAssembly.Instance(module, { host: { memory } }).exports;
+  } catch {
+    return null;
+  }
 }

@@ -180,6 +180,8 @@ describe('kernels on a memory of their own', () => {
       expect.arrayContaining(['update', 'multiply']),
     );
     expect(kernelsIn('00', memory)).toBeNull();
+    watched.refuses = 'instances';
+    expect(kernelsIn(await bytes(), memory)).toBeNull();
   });
 });
 
