@@ -137,6 +137,37 @@ describe('the direction in the free elements', () => {
     ).toBeLessThan(1e-6);
   });
 
+  it('is the same from pairs in float32, whose numbers these are, short or long', () => {
+    for (const n of [5, 600]) {
+      const directions = (['float64', 'float32'] as const).map((storage) => {
+        const descent = limitedMemory(() => 3, { modifiedSecant: false, storage }, true);
+        const memory = descent.init({ n, precision: 'float64' });
+        const vector = (fill: (i: number) => number) => {
+          const made = descent.vector!(memory);
+          made.forEach((_, i) => (made[i] = Math.fround(fill(i))));
+          return made;
+        };
+        for (let k = 0; k < 3; k++) {
+          const trial = vector((i) => Math.sin(3 * i + k));
+          const trialGradient = vector((i) => (1 + (i % 4)) * trial[i]);
+          const [x, g] = [vector(() => 0), vector(() => 0)];
+          const step = { x, gradient: g, trial, trialGradient, direction: trial, f: 1, trialF: 0, alpha: 1 };
+          descent.learn(memory, step);
+        }
+        const out = vector(() => 0);
+        descent.apply(
+          memory,
+          vector((i) => Math.cos(i)),
+          out,
+          [1, 3],
+        );
+        return [...out];
+      });
+      expect(difference(directions[1], directions[0])).toBeLessThan(1e-13);
+      expect(Math.max(...directions[0])).toBeGreaterThan(0.1);
+    }
+  });
+
   it('is −g, no element longer than 1, where no pair is left', () => {
     const cut = (g: number[], held: number[]) => direction({}, [], held, g);
     expect(cut([1, -2, 0.5, 4, -1], [])).toEqual([-0.25, 0.5, -0.125, -1, 0.25]);

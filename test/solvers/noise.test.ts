@@ -31,6 +31,7 @@ describe('the noise that a search allows for', () => {
   it('once grown counts what x adds to f too, up to the largest |f| that was met', () => {
     const state = at(5, 80);
     state.noise.highest = 30;
+    expect(slackOf(state)).toBe(5 * 2 ** -50);
     growNoise(state);
     expect(slackOf(state)).toBe(300 * 2 ** -50);
     state.noise.highest = 1000;

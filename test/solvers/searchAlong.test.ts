@@ -78,6 +78,22 @@ describe('a search along a direction', () => {
     expect(state.trialF).toBe(0.25 + 3 * 2.05);
   });
 
+  it('takes a first trial that is ready as it is, and computes all later ones', () => {
+    const { asked, problem } = noted();
+    const state = stateAt();
+    // Elsewhere than x + p, to be told from it.
+    state.trial.set([0.25, 2.25]);
+    runSync(searchAlong(state, asking([at(1), at(0.5), at(1)], found(1)), undefined, 1), problem);
+    expect(asked.map(({ x }) => x)).toEqual([
+      [0.25, 2.25],
+      [0.5, 2.05],
+      [0, 2.1],
+    ]);
+    const other = stateAt();
+    runSync(searchAlong(other, asking([at(0.5)], found(0.5)), undefined, 1), problem);
+    expect(asked[3].x).toEqual([0.5, 2.05]);
+  });
+
   it('evaluates nothing more where a failure names no step', () => {
     const { asked, problem } = noted();
     const state = stateAt();
