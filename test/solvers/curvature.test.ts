@@ -30,6 +30,11 @@ describe('curvature of a pair', () => {
     expect(isCurved({ sy: 1e299, ss: 1e300, yy: 1e300 })).toBe(true);
     expect(isCurved({ sy: 1e-301, ss: 1e-300, yy: 1e-300 })).toBe(true);
     expect(isCurved({ sy: 0, ss: 0, yy: 0 })).toBe(false);
+    // Products that have lost digits to underflow tell nothing.
+    const least = 2 ** -1022;
+    expect(isCurved({ sy: least, ss: least, yy: least })).toBe(true);
+    expect(isCurved({ sy: least / 2, ss: least / 2, yy: least / 2 })).toBe(false);
+    expect(isCurved({ sy: least / 2, ss: least / 2, yy: 1e-300 })).toBe(false);
   });
 
   it('is known from sᵀy, yᵀy, sᵀs and sᵀ∇f at the end', () => {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 'quasi-newton';
+import {
+  bfgs,
+  fixedStep,
+  lbfgs,
+  minimize,
+  strongWolfe,
+  type LbfgsOptions,
+  type Problem,
+  type Setting,
+} from 'quasi-newton';
 import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
 import { memoryOf } from './internals.ts';
@@ -150,6 +159,23 @@ describe('defaults of L-BFGS', () => {
     );
     expect(lbfgs({ memory: 3 }).describe(1e6)).toBe('L-BFGS (memory 3, Moré–Thuente)');
     expect(memoryFor({ memory: 3 }, {}).rows.length).toBe(8);
+  });
+
+  it.each([
+    ['lbfgs', lbfgs],
+    ['bfgs', bfgs],
+  ] as const)('search by the weak Wolfe conditions, as %s documents', (_name, make) => {
+    const valley: Problem = {
+      p0: Float64Array.of(-1.2, 1),
+      fg([x, y], gradient) {
+        gradient?.set([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)]);
+        return (1 - x) ** 2 + 100 * (y - x * x) ** 2;
+      },
+    };
+    const fallOf = (options: object) => minimize(valley, make(options)).trace.map(({ f }) => f);
+    const documented = strongWolfe({ c2: 0.99, maxRise: Infinity, extrapolation: 10 });
+    expect(fallOf({})).toEqual(fallOf({ lineSearch: documented }));
+    expect(fallOf({})).not.toEqual(fallOf({ lineSearch: strongWolfe() }));
   });
 
   it('learn from the values of f where they are exact', () => {

@@ -35,6 +35,12 @@ describe('minimize without a solver', () => {
     expect(result.x[0]).toBeCloseTo(1, 8);
   });
 
+  it('refuses null in its place in the name of the function called', async () => {
+    await expect(minimizeAsync(rosenbrock(), null as never)).rejects.toThrow(
+      /^minimizeAsync: solver must be a solver/,
+    );
+  });
+
   it('refuses null and options in its place', () => {
     for (const given of [null, { maxIterations: 3 }, lbfgs] as never[]) {
       expect(() => minimize(rosenbrock(), given)).toThrow(
