@@ -8,6 +8,7 @@ import {
   type BfgsOptions,
   type Iterate,
   type Problem,
+  type Setting,
   type Solver,
 } from 'quasi-newton';
 import { bowl, difference, hills, rootMeanSquare, started, stepFrom } from './walk.ts';
@@ -26,6 +27,30 @@ function follow<State extends Iterate>(solver: Solver<State>, problem: Problem, 
 }
 
 describe('bfgs', () => {
+  it.each<[string, BfgsOptions, Partial<Setting>, boolean]>([
+    ['by default in float64', {}, {}, true],
+    ['by default not in float32', {}, { precision: 'float32' }, false],
+    ['where asked', { modifiedSecant: true }, { precision: 'float32' }, true],
+    ['not where refused', { modifiedSecant: false }, {}, false],
+  ])('multiplies each y by Biggs’s factor %s', (_name, options, setting, isModified) => {
+    const solver = bfgs({ initialScaling: 'none', ...options });
+    const state = started(solver, hills, setting);
+    const factors: number[] = [];
+    const pairs = Array.from({ length: 5 }, (): Pair => {
+      const { before, x, gradient, f } = stepFrom(solver, state, hills);
+      const [s, y] = [plus(x, -1, before.x), plus(gradient, -1, before.gradient)];
+      const t = Math.min(2, Math.max(0.1, (6 * (before.f - f + dot(s, gradient))) / dot(s, y) - 2));
+      factors.push(t);
+      return { s, y: y.map((value) => (isModified ? t * value : value)) };
+    });
+    expect(factors.some((t) => Math.abs(t - 1) > 0.1)).toBe(true);
+    expect(pairs.every(({ s, y }) => dot(s, y) > 0)).toBe(true);
+    const out = new Float64Array(4);
+    solver.direction?.(state, out);
+    const expected = timesH(pairs, 1, [...state.gradient]).map((value) => -value);
+    expect(difference([...out], expected)).toBeLessThan(1e-9);
+  });
+
   it.each<[NonNullable<BfgsOptions['initialScaling']>, (pair: Pair) => number]>([
     ['short', ({ s, y }) => dot(s, y) / dot(y, y)],
     ['long', ({ s, y }) => dot(s, s) / dot(s, y)],
