@@ -1,6 +1,6 @@
 import { checkRoom, multiply } from '../core/kernels/symmetric.ts';
 import { dot, scaleInto } from '../core/vector.ts';
-import { biggsFactor, hasExactValues, isCurved, pairSums, writePair } from './curvature.ts';
+import { biggsFactor, isCurved, pairSums, writePair } from './curvature.ts';
 import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
@@ -48,13 +48,13 @@ export interface StepCurvature {
  *
  * @param member - chooses the update for a step
  * @param initialDiagonal - returns the diagonal of H before the first update, from sᵀy and yᵀy
- * @param modifiedSecant - true to scale y by Biggs's factor; the default is true if f is exact enough
+ * @param modifiedSecant - true to scale y by Biggs's factor
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 6.3
  */
 export function broydenFamily(
   member: (curvature: StepCurvature) => BroydenMember,
   initialDiagonal: (sy: number, yy: number) => number,
-  modifiedSecant: boolean | undefined,
+  modifiedSecant: boolean,
 ): Descent<DenseMemory> {
   return {
     check: ({ n }) => checkRoom(n, 1),
@@ -65,7 +65,7 @@ export function broydenFamily(
       hy: new Float64Array(setting.n),
       next: new Float64Array(setting.n),
       updates: 0,
-      modifiedSecant: modifiedSecant ?? hasExactValues(setting),
+      modifiedSecant,
     }),
     apply(memory, gradient, out) {
       if (memory.updates === 0) return scaleInto(-1, gradient, out);

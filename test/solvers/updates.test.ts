@@ -354,17 +354,29 @@ describe('the dense methods', () => {
     const tau = theta <= 0 ? Math.min(tau1 * sigmaN, sigma) : tau1 * Math.min(sigmaN, 1 / theta);
     return [(1 - theta) / sigma, tau];
   };
-  it.each([
+  it.each<{
+    solver: Solver;
+    H0: (step: Step) => number;
+    member: (b: number, h: number, n: number) => [number, number];
+    learned?: (step: Step) => Step;
+  }>([
     { solver: ssbfgs(), H0: shortScale, member: (b: number): [number, number] => [1, Math.min(1, 1 / b)] },
     { solver: ssbroyden(), H0: () => 1, member: selfScaled },
-  ])('$solver.name: H is that of its formula and takes y to s', ({ solver, H0, member }) => {
-    for (const problem of [wood, osborne]) {
-      const { state, steps } = observe(solver, problem, 12);
-      const H = denseOracle(H0(steps[0]), steps, member);
+    { solver: ssbroyden({ modifiedSecant: true }), H0: () => 1, member: selfScaled, learned: bySecant },
+  ])('$solver.name: H is that of its formula and takes y to s', (method) => {
+    const { solver, H0, member, learned = (step) => step } = method;
+    // Of 64 unknowns and more, Hy is a difference of products.
+    for (const problem of [wood, osborne, blocks(17, wood)]) {
+      const start = observe(solver, problem, 0);
+      expect(start.direction).toEqual(start.gradient.map((value) => -value));
+      const { state, steps, direction, gradient } = observe(solver, problem, 12);
+      const H = denseOracle(H0(steps[0]), steps.map(learned), member);
       const { inverse } = memoryOf<DenseMemory>(state);
       const rows = rowsOf(inverse.matrix);
       expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
-      const { s, y } = steps[11];
+      const expected = times(H, gradient).map((value) => -value);
+      expect(distance(direction, expected)).toBeLessThan(1e-6);
+      const { s, y } = learned(steps[11]);
       expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
     }
   });
