@@ -6,6 +6,7 @@ import {
   followDamping,
   lengthOf,
   nextRadius,
+  relax,
   solveWithin,
   strays,
   unbentRadius,
@@ -282,4 +283,28 @@ it('where residuals are not finite, the damping takes over, no less than at firs
     followDamping(state);
     expect([state.byRadius, state.damping]).toEqual([false, expected]);
   }
+});
+
+describe('the damping after a step that was taken', () => {
+  it.each([
+    // gain ratio, factor, and whether the next step is nearly straight: |gain − 1| < ¼
+    [0.2, 2, false],
+    [0.25, 1 / 1.5, false],
+    [0.74, 1 / 1.5, false],
+    [0.75, 1 / 1.5, false],
+    [0.76, 1 / 5, true],
+    [1.24, 1 / 5, true],
+    [1.25, 1 / 5, false],
+  ])('of gain ratio %d is %d times as large', (gain, factor, isStraight) => {
+    const state = stateOf({ damping: 3, growth: 64, isStraight: !isStraight });
+    relax(state, gain, 1e-20);
+    expect(state).toMatchObject({ growth: 2, isStraight });
+    expect(state.damping).toBeCloseTo(3 * factor, 14);
+  });
+
+  it('is at least the least', () => {
+    const state = stateOf({ damping: 3 });
+    relax(state, 1, 0.7);
+    expect(state.damping).toBe(0.7);
+  });
 });
