@@ -14,10 +14,6 @@ function logGamma(x: number): number {
   return (z - 0.5) * Math.log(z) - z + 0.5 * Math.log(2 * Math.PI) + series - shift;
 }
 
-const TINY = 1e-300;
-/** Keeps a term of a continued fraction away from 0. */
-const awayFromZero = (value: number): number => (Math.abs(value) < TINY ? TINY : value);
-
 /**
  * Regularized incomplete beta function I_x(a, b), by its continued fraction.
  *
@@ -27,18 +23,18 @@ const awayFromZero = (value: number): number => (Math.abs(value) < TINY ? TINY :
 function incompleteBeta(x: number, y: number, a: number, b: number): number {
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(y, x, b, a);
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x));
-  // Lentz's method.
+  // Lentz's method; for these x, denominators stay positive: the first is at least 2/(a + b + 2).
   let c = 1;
-  let d = 1 / awayFromZero(1 - ((a + b) * x) / (a + 1));
+  let d = 1 / (1 - ((a + b) * x) / (a + 1));
   let value = d;
   for (let m = 1; m < 10_000; m++) {
     const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
-    d = 1 / awayFromZero(1 + even * d);
-    c = awayFromZero(1 + even / c);
+    d = 1 / (1 + even * d);
+    c = 1 + even / c;
     value *= d * c;
     const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
-    d = 1 / awayFromZero(1 + odd * d);
-    c = awayFromZero(1 + odd / c);
+    d = 1 / (1 + odd * d);
+    c = 1 + odd / c;
     value *= d * c;
     if (Math.abs(d * c - 1) < 1e-16) break;
   }
