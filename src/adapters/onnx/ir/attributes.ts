@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { AttributeProto_AttributeType as Kind, AttributeProtoSchema } from 'onnx-buf';
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-buf';
-import { floatAttributes } from '../../opAttributes.ts';
+import { floatAttributes } from '../../opWriter/attributes.ts';
 import { refuse } from './errors.ts';
 
 /** Value of an attribute; a number becomes INT or FLOAT, depending on the attribute's name. */

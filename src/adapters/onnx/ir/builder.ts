@@ -1,3 +1,4 @@
+import type { GraphProto } from 'onnx-buf';
 import { sizeOf } from '../../../core/layout.ts';
 import { refuse } from './errors.ts';
 import { Graph, type Operand, type Value } from './graph.ts';
@@ -40,6 +41,10 @@ export class Builder extends Graph {
     const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
     return this.whole('Where', [condition, lift(a), lift(b)]);
   }
+  /** The results of one of two graphs, by a condition; they read values of this graph. */
+  either(condition: Value, yes: GraphProto, no: GraphProto, count: number): Value[] {
+    return this.ops('If', [condition], { then_branch: yes, else_branch: no }, count);
+  }
   override cast(x: Value, dtype: DType): Value {
     return this.dtypeOf(x) === dtype ? x : super.cast(x, dtype);
   }
@@ -52,35 +57,6 @@ export class Builder extends Graph {
     this.requireOperands(op, [x, axes]);
     if (typeof axes !== 'string') checkWhole('a list of axes', axes);
     return axes.length === 0 ? x : super.reduce(op, x, axes, keep);
-  }
-  /** Mean of all elements, a scalar. */
-  meanOfAll(x: Value): Value {
-    return this.op('ReduceMean', [x], { keepdims: 0 });
-  }
-  /** Sum of all elements, a scalar. */
-  sumOfAll(x: Value): Value {
-    return this.op('ReduceSum', [x], { keepdims: 0 });
-  }
-
-  /** Sum of the squares over `axes`, kept with size 1; without axes, of all elements, a scalar. */
-  sumOfSquares(x: Value, axes?: readonly number[]): Value {
-    return this.op('ReduceSumSquare', [x, axes && this.integers(axes)], { keepdims: axes ? undefined : 0 });
-  }
-  /** Largest element over `axes`, kept with size 1 unless `keep` is false. */
-  maxOver(x: Value, axes: readonly number[], keep = true): Value {
-    return this.op('ReduceMax', [x, this.integers(axes)], { keepdims: keep ? undefined : 0 });
-  }
-  /** Smallest element over `axes`, kept with size 1. */
-  minOver(x: Value, axes: readonly number[]): Value {
-    return this.op('ReduceMin', [x, this.integers(axes)]);
-  }
-  /** Largest of all elements, a scalar. */
-  maxOfAll(x: Value): Value {
-    return this.op('ReduceMax', [x], { keepdims: 0 });
-  }
-  /** Smallest of all elements, a scalar. */
-  minOfAll(x: Value): Value {
-    return this.op('ReduceMin', [x], { keepdims: 0 });
   }
   override transpose(x: Value, perm: readonly number[]): Value {
     return perm.every((axis, i) => axis === i) ? x : super.transpose(x, perm);
@@ -136,26 +112,6 @@ export class Builder extends Graph {
   /** x broadcast against the shape of `like`: the result has the larger of both sizes along each axis. */
   expandLike(x: Value, like: Value): Value {
     return this.#sameShape(x, like) ? x : this.expand(x, this.shape(like));
-  }
-  /** One element of x for each index, at the index's own position except along `axis`, where the index counts. */
-  gatherElements(x: Value, indices: Value, axis: number): Value {
-    return this.op('GatherElements', [x, indices], { axis });
-  }
-  /** `into` with the updates added at the positions that `gatherElements` would read. */
-  scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
-    return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
-  }
-  /** `into` with the updates written at these positions; of several for one position, any may win. */
-  scatter(into: Value, indices: Value, updates: Value, axis: number): Value {
-    return this.op('ScatterElements', [into, indices, updates], { axis });
-  }
-  /** Index of the largest element along an axis, kept with size 1 unless `keep` is false; int64. */
-  argMax(x: Value, axis: number, keep = true): Value {
-    return this.op('ArgMax', [x], { axis, keepdims: keep ? undefined : 0 });
-  }
-  /** Indices of the nonzero elements, int64 `[rank, count]`. */
-  nonZero(x: Value): Value {
-    return this.op('NonZero', [x]);
   }
   /** The identity matrix with n rows, where n is a vector of one element. */
   eye(n: Value, dtype: DType): Value {

@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import type { AttributeProto, GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
-import { OpWriter, type Operand, type Value } from '../../opWriter.ts';
-import type { OpAttributes } from '../../opAttributes.ts';
+import { OpWriter, type Operand, type Value } from '../../opWriter/opWriter.ts';
+import type { OpAttributes } from '../../opWriter/attributes.ts';
 import { noiseNameOf } from './convention.ts';
 import { know, type Facts, type OpKnowledge } from './facts.ts';
 import type { Draw, NoiseInput } from './noise.ts';

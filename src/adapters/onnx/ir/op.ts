@@ -1,6 +1,6 @@
 import type { NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../../core/layout.ts';
-import type { OpWriter } from '../../opWriter.ts';
+import type { OpWriter } from '../../opWriter/opWriter.ts';
 import type { Attributes } from './attributes.ts';
 import type { Builder } from './builder.ts';
 import type { ContentRule, InferRule } from './facts.ts';

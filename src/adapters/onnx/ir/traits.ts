@@ -26,6 +26,12 @@ export interface Traits {
   readonly probability?: 'classes' | 'logClasses' | 'each';
   /** True if the op limits its first input to an interval. */
   readonly clamps?: boolean;
+  /** True if the result holds the largest element of each window. */
+  readonly takesLargest?: boolean;
+  /** True if ONNX Runtime replaces whole formulas with the op by one node: GELU and layer normalization. */
+  readonly isFused?: boolean;
+  /** True if the result is the first input in the shape of the second. */
+  readonly reshapes?: boolean;
   /** True if every element of the result is the same number, the attribute of the op. */
   readonly fills?: boolean;
   /** Inputs that hold running statistics, trained by averaging. */

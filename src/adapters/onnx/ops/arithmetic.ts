@@ -146,7 +146,7 @@ export const arithmetic: OpTable = {
     ),
     operand: 'divisor',
   }),
-  Pow: broadcast({ vjp: pow }),
+  Pow: broadcast({ vjp: pow, isFused: true }),
   Min: broadcast({ content: elements(Math.min, (a, b) => (a === b ? a : undefined)), vjp: extremum }),
   Max: broadcast({ content: elements(Math.max, (a, b) => (a === b ? a : undefined)), vjp: extremum }),
   Sum: broadcast({ vjp: sum }),

@@ -85,9 +85,7 @@ export const packedAttention: Lowering = (g, node, attributes) => {
   const product = g.matmul(x, weight);
   const projected = bias ? g.add(product, bias) : product;
   const sizes = attributes.ints('qkv_hidden_sizes');
-  const parts = sizes
-    ? g.split(projected, sizes, 2)
-    : g.ops('Split', [projected], { axis: 2, num_outputs: 3 }, 3);
+  const parts = sizes ? g.split(projected, sizes, 2) : g.equalParts(projected, 3, 2);
   const [q, k, v] = parts.map((part) => heads(g, part, count));
   const [pastKeys, pastValues] = past ? [0, 1].map((i) => g.squeeze(g.slice(past, i, i + 1, 0), [0])) : [];
   const [keys, values] = [after(g, pastKeys, k), after(g, pastValues, v)];

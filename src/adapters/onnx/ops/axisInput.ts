@@ -40,10 +40,9 @@ export function alongGivenAxis(
       inner.addOutput(inner.fresh('out'), make(inner));
       return inner.proto;
     };
-    return b.op('If', [b.equal(axis, k)], {
-      then_branch: branch((inner) => build(inner, k)),
-      else_branch: branch((inner) => choose(inner, k + 1)),
-    });
+    const isThis = b.equal(axis, k);
+    const [yes, no] = [branch((inner) => build(inner, k)), branch((inner) => choose(inner, k + 1))];
+    return b.either(isThis, yes, no, 1)[0];
   };
   return choose(g, 0);
 }

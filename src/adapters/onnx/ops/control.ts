@@ -110,8 +110,7 @@ const ifRule: VjpRule = ({ g, node, inputs, dys, needs, within }) => {
     for (const value of wanted) body.addOutput(body.fresh('out'), found.get(value) ?? body.zerosLike(value));
     return body.proto;
   };
-  const branches = { then_branch: back('then_branch'), else_branch: back('else_branch') };
-  const cotangents = g.ops('If', [node.input[0]], branches, wanted.length);
+  const cotangents = g.either(node.input[0], back('then_branch'), back('else_branch'), wanted.length);
   wanted.forEach((value, k) => g.types.set(cotangents[k], g.types.get(value) ?? {}));
   return inputs.map((input, i) => (i < node.input.length ? undefined : cotangents[wanted.indexOf(input)]));
 };

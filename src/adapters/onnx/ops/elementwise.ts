@@ -121,10 +121,13 @@ export const elementwiseOps: OpTable = {
   },
   Abs: unary((g, x, _y, dy) => g.mul(dy, g.sign(x))),
   Reciprocal: unary((g, _x, y, dy) => g.neg(g.mul(dy, g.square(y)))),
-  Sqrt: unary((g, _x, y, dy) => g.div(g.mul(0.5, dy), y)),
+  Sqrt: { ...unary((g, _x, y, dy) => g.div(g.mul(0.5, dy), y)), isFused: true },
   Exp: unary((g, _x, y, dy) => g.mul(dy, y)),
   Log: unary((g, x, _y, dy) => g.div(dy, x)),
-  Erf: unary((g, x, _y, dy) => g.mul(dy, 2 / Math.sqrt(Math.PI), g.exp(g.neg(g.square(x)))), erf),
+  Erf: {
+    ...unary((g, x, _y, dy) => g.mul(dy, 2 / Math.sqrt(Math.PI), g.exp(g.neg(g.square(x)))), erf),
+    isFused: true,
+  },
 
   Sin: unary((g, x, _y, dy) => g.mul(dy, g.cos(x))),
   Cos: unary((g, x, _y, dy) => g.neg(g.mul(dy, g.sin(x)))),

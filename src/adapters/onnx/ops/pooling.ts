@@ -228,6 +228,7 @@ const globalPool = (float64: Lowering, vjp?: VjpRule): Op => ({
 export const pooling: OpTable = {
   MaxUnpool: { as: { read: maxUnpool } },
   MaxPool: {
+    takesLargest: true,
     costlyOutput: 1,
     infer: inferPool,
     samples: imageSamples,

@@ -240,6 +240,7 @@ const reshaping = (op: Op): Op => ({
 /** Ops that reshape tensors, and ops that compute shapes. */
 export const shapes: OpTable = {
   Reshape: reshaping({
+    reshapes: true,
     infer: inferReshape,
     samples: reshapeSamples,
     sizes: [1],

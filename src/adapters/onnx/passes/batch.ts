@@ -6,7 +6,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
-import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
 import { readBy, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
@@ -52,7 +51,7 @@ export function freeReshapes({ graph }: Model): void {
   graph.node = [];
   const g = new Builder(graph, opKnowledge, floatTypeIn(graph), nodes);
   for (const node of nodes) {
-    const [first] = (node.opType === 'Reshape' && isStandard(node) && g.shapeOf(node.input[0])) || [];
+    const [first] = (opOf(node)?.reshapes && g.shapeOf(node.input[0])) || [];
     const [one, ...rest] = g.contents.get(node.input[1]) ?? [];
     if (typeof first === 'string' && one === 1 && !attributesOf(node).int('allowzero', 0)) {
       const numbers = rest.filter((size) => typeof size === 'number');

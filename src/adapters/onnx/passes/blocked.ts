@@ -12,12 +12,12 @@ import { OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, type Attributes } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import { readBy, type Value } from '../ir/graph.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
 import { isStatic, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
+import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { byPhases } from './blockedPhases.ts';
 import { convolveWeight } from './blockedWeights.ts';
@@ -25,6 +25,7 @@ import { prune } from './prune.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
 import {
   blocked,
+  convolveBlocks,
   domain,
   inLayout,
   movesChannelsBack,
@@ -81,7 +82,7 @@ function soleRelus(nodes: readonly NodeProto[], results: ReadonlySet<Value>): Ma
   }
   return new Map(
     Array.from(readers).flatMap(([name, [first, ...others]]) =>
-      opKey(first) === 'Relu' && others.length === 0 && !results.has(name) ? [[name, first] as const] : [],
+      opOf(first)?.rectifies && others.length === 0 && !results.has(name) ? [[name, first] as const] : [],
     ),
   );
 }
@@ -89,7 +90,7 @@ function soleRelus(nodes: readonly NodeProto[], results: ReadonlySet<Value>): Ma
 /** Writes a Conv, with the Relu that reads it if nothing else does; false if it is to stay as it is. */
 function convolve(blocks: Blocks, node: NodeProto): boolean {
   const { g, size } = blocks;
-  if (opKey(node) !== 'Conv') return false;
+  if (opOf(node)?.product !== 'convolution') return false;
   const attributes = attributesOf(node);
   const [x, w, bias] = node.input;
   const shape = weightShape(g, w);
@@ -102,9 +103,8 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
   if (relu) blocks.taken.add(relu);
   const output = relu?.output[0] ?? node.output[0];
   const [filters, , ...kernel] = shape;
-  const convolved = blocked(
+  const convolved = convolveBlocks(
     g,
-    'Conv',
     [
       form === 'few channels' ? x : inLayout(blocks, x),
       weightInLayout(g, w, shape, form, size),
@@ -117,7 +117,7 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
       strides: attributes.ints('strides'),
       dilations: attributes.ints('dilations'),
       pads: attributes.ints('pads'),
-      activation: relu && 'Relu',
+      activation: relu?.opType,
     },
   );
   outOfLayout(blocks, convolved, filters, output, g.types.get(node.output[0]));
@@ -152,7 +152,7 @@ function alwaysFits(
  */
 function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   const { g, size } = blocks;
-  if (opKey(node) !== 'ConvTranspose' || node.input[2]) return false;
+  if (opOf(node)?.product !== 'transposedConvolution' || node.input[2]) return false;
   const attributes = attributesOf(node);
   const [x, w] = node.input;
   const given = weightShape(g, w);
@@ -183,7 +183,7 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   const apart = isDense
     ? inLayout(blocks, x)
     : withZerosBetween(blocks, x, upTo(inner, size), lengths, strides);
-  const convolved = blocked(g, 'Conv', [apart, weightInLayout(g, flipped, shape, form, size)], {
+  const convolved = convolveBlocks(g, [apart, weightInLayout(g, flipped, shape, form, size)], {
     kernel_shape: kernel,
     group: form === 'depthwise' ? upTo(inner, size) : 1,
     pads,
@@ -236,7 +236,7 @@ function withZerosBetween(
 function pool(blocks: Blocks, node: NodeProto): boolean {
   const { g, reordered } = blocks;
   const [x] = node.input;
-  const known = opKey(node) === 'MaxPool' && !node.output[1] ? reordered.get(x) : undefined;
+  const known = opOf(node)?.takesLargest && !node.output[1] ? reordered.get(x) : undefined;
   const attributes = attributesOf(node);
   const kernel = attributes.ints('kernel_shape');
   const channels = g.shapeOf(x)?.[1];
@@ -255,7 +255,7 @@ function pool(blocks: Blocks, node: NodeProto): boolean {
  */
 function moveChannelsLast(blocks: Blocks, node: NodeProto): boolean {
   const { g, size } = blocks;
-  const perm = opKey(node) === 'Transpose' ? attributesOf(node).ints('perm') : undefined;
+  const perm = opOf(node)?.permutesAxes ? attributesOf(node).ints('perm') : undefined;
   const [x] = node.input;
   const known = blocks.reordered.get(x);
   const [, channels, ...image] = g.shapeOf(x) ?? [];

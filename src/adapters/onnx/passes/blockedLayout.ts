@@ -4,13 +4,14 @@
  * @module
  */
 import { attributesOf, type AttributeValues } from '../ir/attributes.ts';
+import type { ConvolutionAttributes } from '../../opWriter/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
 import { isStatic, type TensorType } from '../ir/shape.ts';
 import type { NodeProto } from 'onnx-buf';
 import { upTo, type Form } from './blockedForms.ts';
+import { opOf } from '../ops/index.ts';
 
 /** The domain of ONNX Runtime's ops on the blocked layout. */
 export const domain = 'com.microsoft.nchwc';
@@ -44,6 +45,13 @@ export function blocked(
   return output;
 }
 
+/** Appends a convolution of a value in the layout. */
+export const convolveBlocks = (
+  g: Builder,
+  inputs: readonly Value[],
+  attributes: ConvolutionAttributes & { readonly activation?: string | undefined },
+): Value => blocked(g, 'Conv', inputs, attributes);
+
 /** Returns a value in the layout. */
 export function inLayout(blocks: Blocks, x: Value): Value {
   const { g, reordered } = blocks;
@@ -54,7 +62,7 @@ export function inLayout(blocks: Blocks, x: Value): Value {
 
 /** The value that a Transpose moves the channels of back from the last axis. */
 export const movesChannelsBack = (node: NodeProto): Value | undefined =>
-  opKey(node) === 'Transpose' && attributesOf(node).ints('perm')?.join() === '0,3,1,2'
+  opOf(node)?.permutesAxes && attributesOf(node).ints('perm')?.join() === '0,3,1,2'
     ? node.input[0]
     : undefined;
 

@@ -6,7 +6,7 @@
 import type { Value } from '../ir/graph.ts';
 import { range } from '../ir/shape.ts';
 import { upTo } from './blockedForms.ts';
-import { blocked, inLayout, weightInLayout, type Blocks } from './blockedLayout.ts';
+import { convolveBlocks, inLayout, weightInLayout, type Blocks } from './blockedLayout.ts';
 
 /** The elements of a window that meet the places of one phase of the result, along one axis. */
 interface Phase {
@@ -50,9 +50,8 @@ export function byPhases(blocks: Blocks, convolution: Transposed): Value | undef
     const columns = axes[1].map((column) => {
       const part = g.gather(rowWeight, g.integers(column.taps), 3);
       const lengths = [row.taps.length, column.taps.length];
-      const convolved = blocked(
+      const convolved = convolveBlocks(
         g,
-        'Conv',
         [source, weightInLayout(g, part, [outer, inner, ...lengths], 'blocks', size)],
         {
           kernel_shape: lengths,

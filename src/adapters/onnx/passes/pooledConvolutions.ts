@@ -6,7 +6,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import { readBy, type Value } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
 import { isStatic, range } from '../ir/shape.ts';
@@ -99,7 +98,7 @@ function chainsIn(
 
 /** True for a MaxPool whose windows of 2 × 2 lie side by side, and which does not return places. */
 function poolsPairs(node: NodeProto): boolean {
-  if (opKey(node) !== 'MaxPool' || node.output[1]) return false;
+  if (!opOf(node)?.takesLargest || node.output[1]) return false;
   const attributes = attributesOf(node);
   const both = `${SIZE},${SIZE}`;
   return (
@@ -117,7 +116,7 @@ const isAll = (numbers: readonly number[] | undefined, value: number): boolean =
 
 /** True for a convolution in float32 of images of known size, with few channels and filters. */
 function takesImages(g: Builder, node: NodeProto): boolean {
-  if (opKey(node) !== 'Conv') return false;
+  if (opOf(node)?.product !== 'convolution') return false;
   const attributes = attributesOf(node);
   const [x, w] = node.input;
   const [shape, image, result] = [w, x, node.output[0]].map((value) => g.shapeOf(value));

@@ -7,6 +7,7 @@ import { opKey } from '../ir/domain.ts';
 import { unusedNames } from '../ir/names.ts';
 import { nodeOf } from '../ir/node.ts';
 import { constantTensor } from '../ir/constant.ts';
+import { opOf } from '../ops/index.ts';
 
 /**
  * Converts every float tensor, input, output and Cast of a graph to float64 or float32, in place. Without a precision,
@@ -64,7 +65,7 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
       if (namesType && attribute.type === Kind.INT && from.has(Number(attribute.i))) attribute.i = BigInt(to);
     }
     // ConstantOfShape without a value makes float32 zeros, and windows of signals are float32.
-    if (opKey(node) === 'ConstantOfShape' && from.has(DType.FLOAT) && node.attribute.length === 0) {
+    if (opOf(node)?.fills && from.has(DType.FLOAT) && node.attribute.length === 0) {
       node.attribute.push(...zeros());
     }
     const plain = from.has(DType.FLOAT) && !node.attribute.some(({ name }) => name === 'output_datatype');

@@ -16,14 +16,12 @@ import { softmaxOps } from '../ops/softmax.ts';
 /** Ops of dense layers, of losses, and of their gradients. */
 const ops = new Set(
   [activations, arithmetic, elementwiseOps, reductions, softmaxOps]
-    .flatMap(Object.keys)
+    .flatMap((table) => Object.keys(table).filter((op) => !table[op].isFused))
     .concat(
       'Gemm Shape Size ConstantOfShape Reshape Squeeze Unsqueeze Expand Concat Gather'.split(' '),
       'GatherElements ScatterElements'.split(' '),
     ),
 );
-// ONNX Runtime replaces whole formulas with these by one node: GELU and layer normalization.
-for (const op of ['Erf', 'Pow', 'Sqrt']) ops.delete(op);
 
 /**
  * True if nodes are those of dense layers, losses and their gradients, in which ONNX Runtime finds nothing that would save time:

@@ -158,6 +158,6 @@ function addProduct(sampled: Sampled, use: Use, deltasOf: (place: Place) => Delt
 
 /** Adds an output and returns its name. */
 function output(g: Builder, name: string, value: Value): string {
-  g.addOutput(name, g.op('Identity', [value]));
+  g.addOutput(name, g.identity(value));
   return name;
 }

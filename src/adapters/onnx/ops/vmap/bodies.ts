@@ -29,8 +29,8 @@ export const mapIf: MapRule = (c) => {
     const graph = node.attribute.find((attribute) => attribute.name === name)?.g;
     return c.mapBody(graph ?? refuse(`it has no ${name}.`), []).graph;
   };
-  const branches = { then_branch: branch('then_branch'), else_branch: branch('else_branch') };
-  return withTypes(c, g.ops('If', [c.value(0)], branches, node.output.length));
+  const [yes, no] = [branch('then_branch'), branch('else_branch')];
+  return withTypes(c, g.either(c.value(0), yes, no, node.output.length));
 };
 
 /** Returns the sizes of one slice of a sequence, whose length may be unknown. */

@@ -1,5 +1,5 @@
-import { floatAttributes, type OpAttributes } from '../../../opAttributes.ts';
-import { OpWriter, type Operand } from '../../../opWriter.ts';
+import { floatAttributes, type OpAttributes } from '../../../opWriter/attributes.ts';
+import { OpWriter, type Operand } from '../../../opWriter/opWriter.ts';
 import { message, type Field } from './protobuf.ts';
 
 /** Operator set of the graph. */

@@ -1,7 +1,7 @@
 /** Activation layers. */
 import { applied } from '../graph/activations.ts';
 import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
-import type { OpAttributes } from '../../../opAttributes.ts';
+import type { OpAttributes } from '../../../opWriter/attributes.ts';
 import type { Value } from '../graph/graph.ts';
 
 /** Applies an operation element by element, in the layout of the value. */

@@ -11,7 +11,7 @@ import {
   type LayerCall,
   type LayerTable,
 } from '../graph/layer.ts';
-import type { OpWindow } from '../../../opAttributes.ts';
+import type { OpWindow } from '../../../opWriter/attributes.ts';
 import type { Value } from '../graph/graph.ts';
 
 /** Checks the layout of a layer. @throws Error if it expects channels first */

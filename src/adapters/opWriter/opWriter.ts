@@ -6,160 +6,20 @@
  */
 import type {
   ConvolutionAttributes,
-  OpAttributes,
   OpWindow,
   ResizeAttributes,
   TransposedAttributes,
-} from './opAttributes.ts';
+} from './attributes.ts';
+import { ElementwiseWriter, type Operand, type Value } from './elementwise.ts';
 
-/** A value of a graph, by its name. */
-export type Value = string;
+export type { Operand, Value };
 
-/** A value, or a number that becomes a constant of the other operands' type. */
-export type Operand = Value | number;
-
-/** A graph to which nodes are appended. Operands broadcast as in NumPy. */
-export abstract class OpWriter {
-  #names: readonly Value[] | undefined;
-
-  /** Appends a node with `count` outputs, and returns their names. */
-  abstract ops(
-    op: string,
-    inputs: readonly (Operand | undefined)[],
-    attributes?: OpAttributes,
-    count?: number,
-  ): Value[];
-  /** Returns an unused name. */
-  abstract fresh(stem: string): Value;
+/** A graph to which nodes are appended. */
+export abstract class OpWriter extends ElementwiseWriter {
   /** Adds a constant vector of int64. */
   abstract integers(values: readonly number[]): Value;
-
-  /** Gives the outputs of the next node these names. */
-  naming(...names: readonly Value[]): this {
-    this.#names = names;
-    return this;
-  }
-  /** Returns the names of the outputs of a new node. */
-  protected outputsOf(stem: string, count: number): Value[] {
-    const names = this.#names ?? Array.from({ length: count }, () => this.fresh(stem));
-    this.#names = undefined;
-    return [...names];
-  }
-  /** Appends a node with one output, and returns its name. */
-  op(op: string, inputs: readonly (Operand | undefined)[], attributes?: OpAttributes): Value {
-    return this.ops(op, inputs, attributes)[0];
-  }
-  /** Appends a node that needs all its operands, and returns the name of its output. */
-  protected whole(op: string, operands: readonly Operand[], attributes?: OpAttributes): Value {
-    return this.op(op, operands, attributes);
-  }
-  /** Appends a node of an op for each operand but the first; `neutral` is the number that changes no other operand. */
-  protected fold(op: string, _neutral: number, [first, ...others]: readonly [Operand, ...Operand[]]): Value {
-    return others.reduce<Operand>((a, b) => this.op(op, [a, b]), first) as Value;
-  }
-  #unary(op: string) {
-    return (x: Value): Value => this.whole(op, [x]);
-  }
-  #binary(op: string) {
-    return (a: Operand, b: Operand): Value => this.whole(op, [a, b]);
-  }
-  #any(op: string) {
-    return (...operands: readonly [Operand, ...Operand[]]): Value => this.whole(op, operands);
-  }
   #listed(values: Value | readonly number[]): Value {
     return typeof values === 'string' ? values : this.integers(values);
-  }
-
-  /** The sum of all. */
-  add(...terms: readonly [Operand, ...Operand[]]): Value {
-    return this.fold('Add', 0, terms);
-  }
-  /** The product of all. */
-  mul(...factors: readonly [Operand, ...Operand[]]): Value {
-    return this.fold('Mul', 1, factors);
-  }
-  /** The sum of all, by one node. */
-  readonly addAll = this.#any('Sum');
-  /** The mean of all, by one node. */
-  readonly meanOf = this.#any('Mean');
-  /** a − b. */
-  readonly sub = this.#binary('Sub');
-  /** a / b. */
-  readonly div = this.#binary('Div');
-  /** a to the power of b. */
-  readonly pow = this.#binary('Pow');
-  /** The rest of a / b for integers, with the sign of b. */
-  readonly mod = this.#binary('Mod');
-  /** The smallest of all. */
-  readonly min = this.#any('Min');
-  /** The largest of all. */
-  readonly max = this.#any('Max');
-  /** x clamped to two bounds. */
-  clip(x: Value, low: Operand, high: Operand): Value {
-    return this.op('Clip', [x, low, high]);
-  }
-  /** x². */
-  square(x: Value): Value {
-    return this.mul(x, x);
-  }
-  /** x itself, as another value. */
-  identity(x: Value): Value {
-    return this.op('Identity', [x]);
-  }
-  /** −x. */
-  readonly neg = this.#unary('Neg');
-  /** eˣ. */
-  readonly exp = this.#unary('Exp');
-  /** The natural logarithm. */
-  readonly log = this.#unary('Log');
-  /** √x. */
-  readonly sqrt = this.#unary('Sqrt');
-  /** |x|. */
-  readonly abs = this.#unary('Abs');
-  /** −1, 0 or 1. */
-  readonly sign = this.#unary('Sign');
-  /** The largest integer ≤ x. */
-  readonly floor = this.#unary('Floor');
-  /** The smallest integer ≥ x. */
-  readonly ceil = this.#unary('Ceil');
-  /** The nearest integer; ties go to the even one. */
-  readonly round = this.#unary('Round');
-  /** The sine. */
-  readonly sin = this.#unary('Sin');
-  /** The cosine. */
-  readonly cos = this.#unary('Cos');
-  /** The error function. */
-  readonly erf = this.#unary('Erf');
-  /** 1 / (1 + e⁻ˣ). */
-  readonly sigmoid = this.#unary('Sigmoid');
-  /** The hyperbolic tangent. */
-  readonly tanh = this.#unary('Tanh');
-  /** max(x, 0). */
-  readonly relu = this.#unary('Relu');
-  /** log(1 + eˣ). */
-  readonly softplus = this.#unary('Softplus');
-
-  /** True where a > b. */
-  readonly greater = this.#binary('Greater');
-  /** True where a < b. */
-  readonly less = this.#binary('Less');
-  /** True where a ≥ b. */
-  readonly greaterOrEqual = this.#binary('GreaterOrEqual');
-  /** True where a ≤ b. */
-  readonly lessOrEqual = this.#binary('LessOrEqual');
-  /** True where a = b. */
-  readonly equal = this.#binary('Equal');
-  /** True where both are true. */
-  readonly and = this.#binary('And');
-  /** True where either is true. */
-  readonly or = this.#binary('Or');
-  /** True where x is NaN. */
-  readonly isNaN = this.#unary('IsNaN');
-  /** True where x is false. */
-  readonly not = this.#unary('Not');
-  /** x in another type, by its number in the ONNX format. */
-  cast(x: Value, dtype: number): Value {
-    return this.op('Cast', [x], { to: dtype });
   }
 
   /** Sum over `axes`, kept with size 1 unless `keep` is false. */
@@ -172,6 +32,35 @@ export abstract class OpWriter {
   }
   protected reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
     return this.op(op, [x, this.#listed(axes)], { keepdims: keep ? 1 : 0 });
+  }
+  /** Mean of all elements, a scalar. */
+  meanOfAll(x: Value): Value {
+    return this.op('ReduceMean', [x], { keepdims: 0 });
+  }
+  /** Sum of all elements, a scalar. */
+  sumOfAll(x: Value): Value {
+    return this.op('ReduceSum', [x], { keepdims: 0 });
+  }
+
+  /** Sum of the squares over `axes`, kept with size 1; without axes, of all elements, a scalar. */
+  sumOfSquares(x: Value, axes?: readonly number[]): Value {
+    return this.op('ReduceSumSquare', [x, axes && this.integers(axes)], { keepdims: axes ? undefined : 0 });
+  }
+  /** Largest element over `axes`, kept with size 1 unless `keep` is false. */
+  maxOver(x: Value, axes: readonly number[], keep = true): Value {
+    return this.op('ReduceMax', [x, this.integers(axes)], { keepdims: keep ? undefined : 0 });
+  }
+  /** Smallest element over `axes`, kept with size 1. */
+  minOver(x: Value, axes: readonly number[]): Value {
+    return this.op('ReduceMin', [x, this.integers(axes)]);
+  }
+  /** Largest of all elements, a scalar. */
+  maxOfAll(x: Value): Value {
+    return this.op('ReduceMax', [x], { keepdims: 0 });
+  }
+  /** Smallest of all elements, a scalar. */
+  minOfAll(x: Value): Value {
+    return this.op('ReduceMin', [x], { keepdims: 0 });
   }
   /** Softmax along one axis. */
   softmax(x: Value, axis: number): Value {
@@ -310,6 +199,10 @@ export abstract class OpWriter {
   split(x: Value, sizes: readonly number[], axis: number): Value[] {
     return this.parts(x, sizes.length, axis, this.integers(sizes));
   }
+  /** Equal parts along an axis, or nearly so; from opset 18 on. */
+  equalParts(x: Value, count: number, axis: number): Value[] {
+    return this.ops('Split', [x], { axis, num_outputs: count }, count);
+  }
   /** A number of parts along an axis: equal ones, or of the sizes in a vector of int64. */
   parts(x: Value, count: number, axis: number, sizes?: Value): Value[] {
     return this.ops('Split', [x, sizes], { axis }, count);
@@ -324,5 +217,25 @@ export abstract class OpWriter {
   /** The elements of x at the indices along an axis; the indices may have any shape. */
   gather(x: Value, indices: Value, axis = 0): Value {
     return this.op('Gather', [x, indices], { axis: axis === 0 ? undefined : axis });
+  }
+  /** One element of x for each index, at the index's own position except along `axis`, where the index counts. */
+  gatherElements(x: Value, indices: Value, axis: number): Value {
+    return this.op('GatherElements', [x, indices], { axis });
+  }
+  /** `into` with the updates added at the positions that `gatherElements` would read. */
+  scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
+    return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
+  }
+  /** `into` with the updates written at these positions; of several for one position, any may win. */
+  scatter(into: Value, indices: Value, updates: Value, axis: number): Value {
+    return this.op('ScatterElements', [into, indices, updates], { axis });
+  }
+  /** Index of the largest element along an axis, kept with size 1 unless `keep` is false; int64. */
+  argMax(x: Value, axis: number, keep = true): Value {
+    return this.op('ArgMax', [x], { axis, keepdims: keep ? undefined : 0 });
+  }
+  /** Indices of the nonzero elements, int64 `[rank, count]`. */
+  nonZero(x: Value): Value {
+    return this.op('NonZero', [x]);
   }
 }
