@@ -169,3 +169,55 @@ test('torch writes a group normalization with ones and zeros of its own, which a
   const added = 'ones or zeros added by an exporter';
   expect(found).toEqual([added, added, 'gamma', 'beta', 'scale', 'bias']);
 });
+
+test('a class token is trained, zeros and coordinates that are joined with features are not', () => {
+  const model = modelFrom({
+    inputs: { x: [2, 3, 4] },
+    outputs: { y: [2, 6, 6] },
+    initializers: [
+      floats('w', [4, 5], direction(20, 1)),
+      floats('token', [1, 1, 5], direction(5, 2)),
+      floats('flat', [5], direction(5, 3)),
+      floats('padding', [1, 1, 5], [0, 0, 0, 0, 0]),
+      floats('coordinates', [2, 6, 1], direction(12, 4)),
+      integers('shape', [2, 1, 5]),
+    ],
+    nodes: [
+      node('MatMul', ['x', 'w'], 'h'),
+      ...['token', 'flat', 'padding'].map((name) => node('Expand', [name, 'shape'], `${name}s`)),
+      node('Concat', ['tokens', 'h', 'flats', 'paddings'], 'sequence', { axis: 1 }),
+      node('Concat', ['sequence', 'coordinates'], 'y', { axis: 2 }),
+    ],
+  });
+  const found = explain(model).parameters.map(({ name, byDefault, why }) => [name, byDefault, why]);
+  expect(found).toEqual([
+    ['w', true, 'weight of MatMul "h"'],
+    ['token', true, 'token of Concat "sequence"'],
+    ['flat', true, 'token of Concat "y"'],
+    ['padding', false, 'a constant, not used as a weight'],
+    ['coordinates', false, 'a constant, not used as a weight'],
+  ]);
+});
+
+test('the bias of a weight that is computed and repeated is trained', () => {
+  const model = modelFrom({
+    inputs: { x: [4, 2, 3] },
+    outputs: { y: [4, 2, 5] },
+    initializers: [
+      floats('table', [5, 2], direction(10, 1)),
+      floats('w', [2, 3], direction(6, 2)),
+      floats('b', [3], direction(3, 3)),
+      integers('times', [4, 1, 1]),
+      integers('front', [0]),
+    ],
+    nodes: [
+      node('MatMul', ['table', 'w'], 'keys'),
+      node('Add', ['keys', 'b'], 'biased'),
+      node('Unsqueeze', ['biased', 'front'], 'one'),
+      node('Tile', ['one', 'times'], 'all'),
+      node('Transpose', ['all'], 'turned', { perm: [0, 2, 1] }),
+      node('MatMul', ['x', 'turned'], 'y'),
+    ],
+  });
+  expect(explain(model).parameters.map(({ byDefault }) => byDefault)).toEqual([true, true, true]);
+});

@@ -212,6 +212,25 @@ describe('sequences of tensors', () => {
     await expect(check({ x: real(1, 2, 3), z: real(2, 2, 3) }, build, 21)).resolves.toBeUndefined();
   });
 
+  // torch exports `unbind`, `split` and `chunk` so where a size is dynamic.
+  test.each([
+    ['a single part', {}, undefined, 1, (i: number) => i === 1],
+    ['the last part', {}, undefined, -1, (i: number) => i === 4],
+    ['the last part but one, with its axis', { keepdims: 1 }, undefined, -2, (i: number) => i === 3],
+    ['a part of two', {}, 2, 1, (i: number) => i === 2 || i === 3],
+    ['a shorter part at the end', {}, 2, 2, (i: number) => i === 4],
+  ])('%s of an axis whose size is not known', async (_, more, step, position, isIn) => {
+    const build: Build = (g, { x }) => {
+      const list = g.op('SplitToSequence', step ? [x, g.scalar(step, 7)] : [x], { keepdims: 0, ...more });
+      return g.op('SequenceAt', [list, g.scalar(position, 7)]);
+    };
+    const inputs = { x: real(1, 5, 2) };
+    const graph = differentiate(modelOf(inputs, build, { dynamic: true }), { ...total, wrt: ['x'] });
+    const { 'grad_of/x': gradient } = await runOnce(graph, feedsOf(inputs, 'float64'));
+    const expected = inputs.x.values.map((x, k) => (isIn(Math.floor(k / 2)) ? 2 * x : 0));
+    expect(apart(gradient, expected)).toBeLessThan(1e-12);
+  });
+
   test('a member at a position that is fed is refused', () => {
     const build: Build = (g, { x, i }) =>
       g.op('SequenceAt', [g.op('SequenceConstruct', [x, x]), g.squeeze(i, [0])]);

@@ -23,8 +23,8 @@ function makerOf(g: Builder, list: Value): NodeProto {
 const positionIn = (g: Builder, position: Value): number =>
   g.integersOf(position)?.[0] ?? refuse('its position in the sequence is not known before the model runs.');
 
-/** Parts of a tensor along an axis, as SplitToSequence makes them. */
-function partsOf(g: Builder, node: NodeProto): Value[] {
+/** What a SplitToSequence node splits, and how. */
+function splitOf(g: Builder, node: NodeProto) {
   const [x, split] = node.input;
   const attributes = attributesOf(node);
   const axis = axisFrom(attributes.int('axis', 0), g.rank(x));
@@ -32,19 +32,33 @@ function partsOf(g: Builder, node: NodeProto): Value[] {
   const given = split ? g.integersOf(split) : [1];
   if (given === undefined) refuse('the sizes of its parts are not known before the model runs.');
   const each = split === undefined || split === '' || g.rank(split) === 0;
-  if (each && typeof size !== 'number') refuse('the number of its parts is not known before the model runs.');
   const [step] = given;
   if (each && !(step > 0)) refuse(`parts of ${step} elements are not possible.`);
+  const drops = !split && attributes.int('keepdims', 1) === 0;
+  const part = (start: number, end: number): Value => {
+    const slice = g.slice(x, start, end, axis);
+    return drops ? g.squeeze(slice, [axis]) : slice;
+  };
+  return { size, given, each, step, part };
+}
+
+/** Parts of a tensor along an axis, as SplitToSequence makes them. */
+function partsOf(g: Builder, node: NodeProto): Value[] {
+  const { size, given, each, step, part } = splitOf(g, node);
+  if (each && typeof size !== 'number') refuse('the number of its parts is not known before the model runs.');
   const sizes = each
     ? range(Math.ceil(Number(size) / step)).map((i) => Math.min(step, Number(size) - i * step))
     : given;
   let start = 0;
-  return sizes.map((length) => {
-    const part = g.slice(x, start, start + length, axis);
-    start += length;
-    const drops = !split && attributes.int('keepdims', 1) === 0;
-    return drops ? g.squeeze(part, [axis]) : part;
-  });
+  return sizes.map((length) => part(start, (start += length)));
+}
+
+/** A part by its position, where their number is not known; undefined if it is, or if the part depends on it. */
+function partAt(g: Builder, node: NodeProto, position: number): Value | undefined {
+  const { size, each, step, part } = splitOf(g, node);
+  if (!each || typeof size === 'number') return undefined;
+  if (position >= 0) return part(position * step, (position + 1) * step);
+  return step === 1 ? part(position, position === -1 ? 2 ** 31 - 1 : position + 1) : undefined;
 }
 
 /** The members of a sequence. */
@@ -82,8 +96,11 @@ function isKnown(g: Builder, list: Value): boolean {
 
 const elementAt: Lowering = (g, { input: [list, position] }) => {
   if (!isKnown(g, list) || g.integersOf(position) === undefined) return undefined;
-  const members = membersOf(g, list);
   const index = positionIn(g, position);
+  const maker = makerOf(g, list);
+  const part = opKey(maker) === 'SplitToSequence' ? partAt(g, maker, index) : undefined;
+  if (part !== undefined) return [g.identity(part)];
+  const members = membersOf(g, list);
   const member = members.at(index) ?? refuse(`the sequence has ${members.length} members, none at ${index}.`);
   return [g.identity(member)];
 };

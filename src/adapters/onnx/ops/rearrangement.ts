@@ -106,6 +106,7 @@ function upgradePad({ node, attributes, from, integers, scalar, drop }: UpgradeC
 export const rearrangement: OpTable = {
   Pad: { infer: inferPad, samples: padSamples, sizes: [1], vjp: pad, upgrade: upgradePad, vmap: mapPad },
   Tile: {
+    carries: 'some',
     infer(c) {
       const repeats = c.contents(1);
       const times = (size: Dimension, i: number) =>

@@ -165,6 +165,7 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
       if (opOf(node)?.carries === 'joined' && path.length < LONGEST_PATH) {
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
+        if (isToken(node, tensor, facts)) return { ...tokenRole, why: `token of ${titleOf(node)}` };
       }
       const found = turns(node.output[0], readers)
         ? frequencies
@@ -196,6 +197,21 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
 
 const ofIt = ', which is computed from it';
 
+const tokenRole: Role = { kind: 'other', name: 'token' };
+
+/**
+ * True if a tensor is a position of its own in a sequence that layers compute, such as the class token of a vision
+ * transformer: one vector of features, joined along another axis. Zeros may as well be padding.
+ */
+function isToken(node: NodeProto, tensor: TensorProto, { learned }: RoleFacts): boolean {
+  const shape = shapeOf(tensor);
+  const axis = attributesOf(node).int('axis', 0);
+  const isVector = shape.filter((size) => size !== 1).length === 1 && shape.at(-1) !== 1;
+  const isApart = axis !== -1 && (shape.length === 1 || axis !== shape.length - 1);
+  const isZero = numbersOf(tensor).every((value) => value === 0);
+  return isVector && isApart && !isZero && node.input.some((input) => learned.has(input));
+}
+
 const ofComputation: NoRole = { against: 'part of the computation of a weight' };
 
 /** True if a tensor holds only zeros and ones. */
@@ -219,6 +235,9 @@ function turns(value: string, readers: Readers): boolean {
 
 const ofQuantization: NoRole = { against: 'part of the quantization of weights' };
 
+const titleOf = (node: NodeProto): string =>
+  `${plainOp(node)} ${JSON.stringify(node.name || node.output[0])}`;
+
 /** Returns the role of input i of a node; undefined if it has none. */
 function direct(
   node: NodeProto,
@@ -231,7 +250,7 @@ function direct(
   const rank = tensor.dims.length;
   const where = (role: Role): Found => ({
     ...role,
-    why: `${role.name} of ${plainOp(node)} ${JSON.stringify(node.name || node.output[0])}`,
+    why: `${role.name} of ${titleOf(node)}`,
   });
   if (operand === undefined) {
     const role = typeof roles === 'function' ? roles(i, attributesOf(node), rank) : roles?.[i];
