@@ -193,7 +193,7 @@ test('a class token is trained, zeros and coordinates that are joined with featu
   expect(found).toEqual([
     ['w', true, 'weight of MatMul "h"'],
     ['token', true, 'token of Concat "sequence"'],
-    ['flat', true, 'token of Concat "y"'],
+    ['flat', true, 'token of Concat "sequence"'],
     ['padding', false, 'a constant, not used as a weight'],
     ['coordinates', false, 'a constant, not used as a weight'],
   ]);

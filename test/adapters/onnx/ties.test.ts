@@ -98,3 +98,21 @@ describe.each(['ScatterElements', 'ScatterND'])('%s with a reduction', (op) => {
     expect(await gradient(vector(0, 0, 2, 0, 4, 7), scattered('mul'))).toEqual([0, 0, 0, 2, 0, 1]);
   });
 });
+
+// torch.onnx.export(dynamo=True) writes scatter_reduce with 'mean' as a ScatterElements without a reduction.
+describe.each(['ScatterElements', 'ScatterND'])('%s without a reduction', (op) => {
+  /** The gradient of Σ yᵢ², for three updates of four elements, then the data. */
+  const squares = (at: readonly number[], isConstant: boolean) => {
+    const shape = op === 'ScatterND' ? [3, 1] : [3];
+    return gradient(vector(5, 6, 7, 1, 2, 3, 4), (g, { x }) => {
+      const zero = g.mul(0, g.cast(g.slice(x, 0, 1, 0), 7));
+      const indices = isConstant ? g.constant(7, shape, at) : g.add(zero, g.constant(7, shape, at));
+      return g.square(g.op(op, [g.slice(x, 3, 7, 0), indices, g.slice(x, 0, 3, 0)]));
+    });
+  };
+
+  test.each([true, false])('passes the cotangent to the last update of an element', async (isConstant) => {
+    expect(await squares([1, -3, 0], isConstant)).toEqual([0, 12, 14, 0, 0, 6, 8]);
+    expect(await squares([1, 3, 0], isConstant)).toEqual([10, 12, 14, 0, 0, 6, 0]);
+  });
+});

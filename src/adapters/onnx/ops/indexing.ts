@@ -7,8 +7,9 @@ import { roleNamed, type Lowering, type OpTable } from '../ir/op.ts';
 import { meet, onlyFirst, rankOfInput, unclear, type SampleRule, type Samples } from '../ir/samples.ts';
 import { axisFrom, inverse, range, unknownDimension, unknownShape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
-import type { VjpContext, VjpRule } from '../ir/vjp.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType, samplesOffAxis } from './common.ts';
+import { scatterElements, scatterND } from './scatter.ts';
 import { mapAlong, mapOneHot } from './vmap/broadcasting.ts';
 import { mapAlongOneAxis, mapGather, mapGatherND, mapScatterND } from './vmap/indexing.ts';
 
@@ -150,69 +151,6 @@ const byElements: Lowering = (g, node, attributes) => {
   const written = [g.flat(data), g.flat(elementsOf(g, data, indices)), g.flat(updates)];
   return [g.reshapeLike(g.op('ScatterElements', written, { axis: 0, reduction }), data)];
 };
-
-/** Functions that scatter updates, and that read values at the same indices. */
-interface Scatter {
-  readonly write: (g: Builder, into: Value, indices: Value, updates: Value, reduction?: string) => Value;
-  readonly read: (g: Builder, from: Value, indices: Value) => Value;
-}
-
-/** Overwritten elements of the data get no cotangent, unless the update was combined with them. */
-function scatter(c: VjpContext, ways: Scatter) {
-  const { g, inputs, dy, needs, attributes } = c;
-  const [data, indices, updates] = inputs;
-  const reduction = attributes.string('reduction', 'none');
-  if (reduction === 'max' || reduction === 'min') return scatterExtreme(c, ways);
-  if (reduction === 'mul') return scatterProduct(c, ways);
-  if (reduction !== 'none' && reduction !== 'add') refuse(`reduction ${reduction} has no rule.`);
-  const picked = needs(2) && ways.read(g, dy, indices);
-  if (reduction === 'add') return [needs(0) && dy, undefined, picked];
-  const covered = needs(0) && ways.write(g, dy, indices, g.zerosLike(updates));
-  return [covered && g.expandLike(covered, data), undefined, picked];
-}
-
-/** Elements that attain a maximum or minimum share its cotangent equally, as in PyTorch's scatter_reduce. */
-function scatterExtreme({ g, node, inputs: [data, indices, updates], dy }: VjpContext, ways: Scatter) {
-  const dtype = g.floatTypeOf(data);
-  const y = node.output[0];
-  const ofData = g.cast(g.equal(data, y), dtype);
-  const ofUpdates = g.cast(g.equal(updates, ways.read(g, y, indices)), dtype);
-  const count = ways.write(g, ofData, indices, ofUpdates, 'add');
-  const share = g.div(dy, count);
-  return [g.mul(ofData, share), undefined, g.mul(ofUpdates, ways.read(g, share, indices))];
-}
-
-/**
- * The derivative of a product by a factor is the product of the other factors. It is computed as the product of all
- * nonzero factors, divided by the factor itself unless that is 0; it is 0 if another factor is 0.
- */
-function scatterProduct({ g, inputs: [data, indices, updates], dy }: VjpContext, ways: Scatter) {
-  const dtype = g.floatTypeOf(data);
-  const zerosIn = (v: Value) => g.cast(g.equal(v, 0), dtype);
-  const withoutZeros = (v: Value) => g.where(g.equal(v, 0), 1, v);
-  const zeros = ways.write(g, zerosIn(data), indices, zerosIn(updates), 'add');
-  const product = g.mul(dy, ways.write(g, withoutZeros(data), indices, withoutZeros(updates), 'mul'));
-  const of = (factor: Value, zeros: Value, product: Value) =>
-    g.where(g.equal(zeros, zerosIn(factor)), g.div(product, withoutZeros(factor)), 0);
-  const at = (v: Value) => ways.read(g, v, indices);
-  return [of(data, zeros, product), undefined, of(updates, at(zeros), at(product))];
-}
-
-const scatterElements: VjpRule = (c) => {
-  const axis = c.attributes.int('axis', 0);
-  return scatter(c, {
-    write: (g, into, indices, updates, reduction = 'none') =>
-      g.op('ScatterElements', [into, indices, updates], { axis, reduction }),
-    read: (g, from, indices) => g.gatherElements(from, indices, axis),
-  });
-};
-
-const scatterND: VjpRule = (c) =>
-  scatter(c, {
-    write: (g, into, indices, updates, reduction = 'none') =>
-      g.op('ScatterND', [into, indices, updates], { reduction }),
-    read: (g, from, indices) => g.op('GatherND', [from, indices]),
-  });
 
 const topK: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
   const places = g.extraOutput(node, 1);

@@ -163,9 +163,9 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
         continue;
       }
       if (opOf(node)?.carries === 'joined' && path.length < LONGEST_PATH) {
+        if (isToken(node, tensor, facts)) return { ...tokenRole, why: `token of ${titleOf(node)}` };
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
-        if (isToken(node, tensor, facts)) return { ...tokenRole, why: `token of ${titleOf(node)}` };
       }
       const found = turns(node.output[0], readers)
         ? frequencies
