@@ -1,4 +1,4 @@
-import { differentiate, type LossFunction } from 'quasi-newton/onnx';
+import { differentiate, type DifferentiateOptions, type LossFunction } from 'quasi-newton/onnx';
 import * as ort from 'onnxruntime-node';
 import type { NodeProto } from 'onnx-buf';
 import { expect, test } from 'vitest';
@@ -104,4 +104,29 @@ test('a composite op has a gradient inside subgraphs too', async () => {
     const s = 1 / (1 + Math.exp(-1.5 * at));
     expect(found[i]).toBeCloseTo(s + 1.5 * at * s * (1 - s), 5);
   });
+});
+
+test('a sequence that a Loop makes is refused by name', () => {
+  // As torch.onnx.export(dynamo=True) writes EmbeddingBag.
+  const model = modelFrom({
+    inputs: { x: [2] },
+    outputs: { y: ['N'] },
+    initializers: [integers('M', [3], [])],
+    nodes: [
+      node('SequenceEmpty', [], 'none'),
+      holding(
+        node('Loop', ['M', '', 'none'], 'list'),
+        body('body', {
+          inputs: { i: scalar(DType.INT64), going: scalar(DType.BOOL), before: undefined },
+          outputs: { on: scalar(DType.BOOL), after: undefined },
+          nodes: [node('Identity', ['going'], 'on'), node('SequenceInsert', ['before', 'x'], 'after')],
+        }),
+      ),
+      node('ConcatFromSequence', ['list'], 'y', { axis: 0 }),
+    ],
+  });
+  const asked = { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['x'] } satisfies DifferentiateOptions;
+  expect(() => differentiate(model, asked)).toThrow(
+    /ConcatFromSequence "y": .* not through sequences of tensors that a Loop or If makes/,
+  );
 });

@@ -23,7 +23,7 @@ export type Described = readonly (number | string)[] | { dtype: DType; shape: re
 
 /** The parts of a model. */
 export interface Written {
-  readonly inputs?: Readonly<Record<string, Described>>;
+  readonly inputs?: Readonly<Record<string, Described | undefined>>;
   readonly outputs: Readonly<Record<string, Described | undefined>>;
   readonly initializers?: readonly TensorProto[];
   readonly nodes: readonly NodeProto[];
