@@ -23,7 +23,8 @@ export { graph, Network, type ConvOptions, type LayerOptions } from './build/net
 export type { InputType, TargetSpec } from './inputTypes.ts';
 export type { FloatType, GraphOptions, ModelWriter } from './build/modelWriter.ts';
 export { addHead, freeze, type Adapted, type HeadOptions, type Layers } from './build/transfer.ts';
-export { lora, mergeLora, type LoraOptions } from './build/lora.ts';
+export { lora, type LoraOptions } from './build/lora.ts';
+export { mergeLora } from './build/mergeLora.ts';
 export { registerVjp } from './ops/index.ts';
 export type { Platform } from './ir/platform.ts';
 export type { Cotangents, VjpContext, VjpRule } from './ir/vjp.ts';

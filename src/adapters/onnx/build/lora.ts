@@ -1,15 +1,13 @@
-import type { GraphProto, NodeProto } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
 import { checkOptions, finitePositive, integerIn, show } from '../../../core/options.ts';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Value } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
-import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
+import { dtypeName, tensorOf } from '../ir/tensor.ts';
 import { checkBytes, type ExternalData } from '../ir/model.ts';
 import { isCopy, nodeOf } from '../ir/node.ts';
 import { opOf } from '../ops/index.ts';
-import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
-import { writeBack, type NewValues } from '../train/writeBack.ts';
-import { editableModel } from './editable.ts';
+import { externalDataRule } from '../options.ts';
 import { wrong, type FloatType } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';
 import { layersRule, matching, type Adapted, type Layers } from './transfer.ts';
@@ -36,10 +34,11 @@ export interface LoraOptions {
   readonly externalData?: ExternalData | undefined;
 }
 
-const names = { a: '.lora_A', b: '.lora_B', scale: '.lora_scale' };
+/** Ends of the names of the added tensors. */
+export const names = { a: '.lora_A', b: '.lora_B', scale: '.lora_scale' };
 
 /** A product with a constant matrix. */
-interface Product {
+export interface Product {
   /** The node that returns the product. */
   readonly node: NodeProto;
   /** The other factor. */
@@ -50,6 +49,8 @@ interface Product {
   readonly sizes: readonly [inputs: number, outputs: number];
   /** True if the file holds it as `[outputs, inputs]`. */
   readonly isTransposed: boolean;
+  /** Factor of the node's own: the attribute `alpha` of Gemm. */
+  readonly factor: number;
 }
 
 /**
@@ -108,12 +109,19 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
   const chosen = products.filter(
     ({ weight }) => asked.length === 0 || asked.some((layer) => matching(layer)(weight)),
   );
-  for (const product of chosen) adapt(g, product, rank, alpha / rank);
+  const taken = weights.find((weight) => g.has(weight + names.a));
+  if (taken !== undefined)
+    wrong(
+      'lora',
+      `the file has ${show(taken + names.a)} already; it may be the result of lora. Train it as it is, or pass the result of mergeLora.`,
+    );
+  const drawn = new Map<string, boolean>();
+  for (const product of chosen) adapt(g, product, rank, alpha / rank, drawn);
   return { bytes: g.toBytes(), trainable: [...g.drawn] };
 }
 
 /** Returns a node as a product with a constant matrix, if it is one. */
-function productOf(g: Network, node: NodeProto): Product | undefined {
+export function productOf(g: Network, node: NodeProto): Product | undefined {
   const [data, matrix = ''] = node.input;
   const found = (isTransposed: boolean, at = { node, data }): Product | undefined => {
     const shape = g.shapeOf(matrix);
@@ -127,13 +135,15 @@ function productOf(g: Network, node: NodeProto): Product | undefined {
       weight: source.name,
       sizes: [rows, columns],
       isTransposed: isTransposed !== source.isTransposed,
+      factor: attributes.float('alpha', 1),
     };
   };
+  const attributes = attributesOf(node);
   if (opKey(node) === 'MatMulInteger') {
     const whole = realProductOf(g, node);
     return whole && found(false, whole);
   }
-  const isTransposed = opOf(node)?.isTransposed?.(attributesOf(node));
+  const isTransposed = opOf(node)?.isTransposed?.(attributes);
   return isTransposed === undefined ? undefined : found(isTransposed);
 }
 
@@ -155,7 +165,7 @@ function onlyReader(g: Network, { output: [value] }: NodeProto): NodeProto | und
 }
 
 /** Returns the tensor of the file that a constant matrix, or its transpose, is made from; undefined if it varies. */
-function sourceOf(
+export function sourceOf(
   g: Network,
   value: string,
 ): { readonly name: string; readonly isTransposed: boolean } | undefined {
@@ -167,103 +177,41 @@ function sourceOf(
   return source && { name: source.name, isTransposed: source.isTransposed !== permutesAxes };
 }
 
-/** Adds the two matrices to a product; those of a weight that several nodes read are shared. */
+/**
+ * Adds the two matrices to a product; those of a weight that several nodes read are shared.
+ *
+ * @param drawn - the weights adapted so far: true if their first product reads them as `[outputs, inputs]`
+ */
 function adapt(
   g: Network,
-  { node, data, weight, sizes: [inputs, outputs] }: Product,
+  { node, data, weight, sizes: [inputs, outputs], isTransposed, factor }: Product,
   rank: number,
   scale: number,
+  drawn: Map<string, boolean>,
 ): void {
-  const [a, b, factor] = [weight + names.a, weight + names.b, weight + names.scale];
-  if (!g.drawn.has(a)) {
+  const [a, b, scales] = [weight + names.a, weight + names.b, weight + names.scale];
+  if (!drawn.has(weight)) {
+    drawn.set(weight, isTransposed);
     // They have the type of the data, which may be a 16-bit one.
     const dtype = g.dtypeOf(data) ?? g.float;
     const type = dtypeName(dtype) as FloatType;
     const width = Math.min(rank, inputs, outputs);
     g.weight(a, [inputs, width], 1 / Math.sqrt(inputs), type);
     g.weight(b, [width, outputs], () => 0, type);
-    g.addConstant(tensorOf(factor, dtype, [], [scale]));
+    g.addConstant(tensorOf(scales, dtype, [], [scale]));
   }
   const [output] = node.output;
   const plain = g.fresh(`${output}/without_lora`);
   node.output[0] = plain;
   const at = g.proto.node.length;
-  const delta = g.mul(g.matmul(g.matmul(data, a), b), factor);
+  // A node that reads W the other way round than the first has x·(A·B)ᵀ = (x·Bᵀ)·Aᵀ.
+  const isFlipped = drawn.get(weight) !== isTransposed;
+  const turned = (matrix: Value) => g.op('Transpose', [matrix], { perm: [1, 0] });
+  const [first, second] = isFlipped ? [turned(b), turned(a)] : [a, b];
+  const scaled = g.mul(g.matmul(g.matmul(data, first), second), scales);
+  const delta = factor === 1 ? scaled : g.mul(scaled, factor);
   g.append(nodeOf('Add', [plain, delta], [output], {}, g.fresh(`${output}/lora`)));
   // Nodes must stand in the order in which they run.
   const added = g.proto.node.splice(at);
   g.proto.node.splice(g.proto.node.indexOf(node) + 1, 0, ...added);
-}
-
-/**
- * Returns the original file with the trained low-rank product added to its weights: W + (alpha / rank)·A·B.
- * It runs anywhere, as fast as before.
- *
- * @param original - the file passed to {@link lora}
- * @param adapted - its result after training: `model.toBytes()`
- * @throws OnnxError if the files do not belong together, or a weight is quantized
- */
-export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: FileOptions = {}): Uint8Array {
-  checkFileOptions('mergeLora', options);
-  for (const bytes of [original, adapted]) checkBytes('mergeLora', bytes);
-  const { externalData } = options;
-  const before = tensorsOf(editableModel(original, externalData).graph);
-  const g = graph({ extend: adapted, ...options });
-  const learned = tensorsOf(g.proto);
-  const weights = [...learned.keys()]
-    .filter((name) => name.endsWith(names.a))
-    .map((name) => name.slice(0, -names.a.length));
-  if (weights.length === 0)
-    wrong(
-      'mergeLora',
-      'the second file has no low-rank matrices; it must be the result of lora, after training.',
-    );
-  // Biases, norms and other weights may have been trained too.
-  const tensors = new Map<string, NewValues>();
-  for (const [name, tensor] of before) {
-    const now = learned.get(name);
-    if (now === undefined || !isReal(tensor) || shapeOf(now).join() !== shapeOf(tensor).join()) continue;
-    tensors.set(name, { shape: shapeOf(tensor), values: numbersOf(now) });
-  }
-  const products = g.proto.node.map((node) => productOf(g, node)).filter((found) => found !== undefined);
-  for (const weight of weights) {
-    const product = products.find((each) => each.weight === weight);
-    const held = tensors.get(weight);
-    if (product === undefined || held === undefined) {
-      wrong(
-        'mergeLora',
-        `${show(weight)} is not a matrix of floats in the original file, so A·B cannot be added to it; run the adapted file instead.`,
-      );
-    } else tensors.set(weight, { shape: held.shape, values: merged(held.values, product, learned) });
-  }
-  return writeBack({ bytes: original, copies: [], externalData }, tensors);
-}
-
-const tensorsOf = ({ initializer }: GraphProto): Map<string, TensorProto> =>
-  new Map(initializer.map((tensor) => [tensor.name, tensor]));
-
-const isReal = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isHalf(dataType);
-
-/** Returns W + s·A·B, or W + s·(A·B)ᵀ if W is stored as `[out, in]`. */
-function merged(
-  w: ArrayLike<number>,
-  { weight, sizes: [inputs, outputs], isTransposed }: Product,
-  tensors: ReadonlyMap<string, TensorProto>,
-): Float64Array {
-  const [a, b, [scale]] = [names.a, names.b, names.scale].map((part) => {
-    const tensor = tensors.get(weight + part);
-    return tensor === undefined
-      ? wrong('mergeLora', `the adapted file has no ${show(weight + part)}.`)
-      : numbersOf(tensor);
-  });
-  const rank = a.length / inputs;
-  const sum = Float64Array.from(w);
-  for (let i = 0; i < inputs; i++) {
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * a[i * rank + k];
-      for (let j = 0; j < outputs; j++)
-        sum[isTransposed ? j * inputs + i : i * outputs + j] += factor * b[k * outputs + j];
-    }
-  }
-  return sum;
 }
