@@ -124,17 +124,24 @@ export const differentiateInference = (
   statistics: readonly string[],
 ): Differentiated => typed(() => differentiateChecked(bytes, options, statistics)).differentiated;
 
-/** As {@link differentiate}, with options that have been checked; also returns the graph, not encoded. */
+/**
+ * As {@link differentiate}, with options that have been checked; also returns the graph, not encoded.
+ *
+ * @param keepsWeights - true to keep gradients with respect to the weights of convolutions as one node each, which
+ *   `openPlanned` writes out
+ */
 export const differentiateGraph = (
   bytes: Uint8Array,
   options: DifferentiateOptions,
+  keepsWeights: boolean,
 ): { readonly differentiated: Differentiated; readonly graph: GraphProto } =>
-  typed(() => differentiateChecked(bytes, options));
+  typed(() => differentiateChecked(bytes, options, undefined, keepsWeights));
 
 function differentiateChecked(
   bytes: Uint8Array,
   options: DifferentiateOptions,
   inferenceBy?: readonly string[],
+  keepsWeights = false,
 ): { readonly differentiated: Differentiated; readonly graph: GraphProto } {
   const { loss: asked, precision, wrt: choice } = options;
   const file = read(bytes, options);
@@ -146,6 +153,7 @@ function differentiateChecked(
   const { names, wrtInputs, wrtInner, copies } = chosen;
   const prepared = prepare(file, chosen, options);
   const { g, parameters, wrt, dataInputs } = prepared;
+  g.keepsWeights = keepsWeights;
   const { graph } = model;
   graph.output = [];
   graph.valueInfo = [];

@@ -53,9 +53,8 @@ test('poolings and their gradients stay in blocks', () => {
   expect(
     model.graph?.node.filter(({ domain, opType }) => domain !== '' && opType === 'MaxPool'),
   ).toHaveLength(2);
-  // Into blocks: only x. Out of them: the results of both poolings, and the gradients with respect to
-  // the first and to its weight.
-  expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([1, 4]);
+  // Into blocks: only x. Out of them: the results of both poolings, and the gradient with respect to the first.
+  expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([1, 3]);
 });
 
 test('where a trial of blocks fails, their size is 0', async () => {
@@ -91,6 +90,14 @@ const cases: readonly (readonly [Partial<TrainableOptions>, boolean])[] = [
 
 test.each(cases)('blocks are for the processor, fully optimized: %o', (options, uses) => {
   expect(planOf('trainable', { loss: 'mse', ...options }).usesLayouts).toBe(uses);
+});
+
+test('gradients of weights are summed over samples on one thread of the processor', () => {
+  const keeps = (options: Partial<TrainableOptions>) =>
+    planOf('trainable', { loss: 'mse', ...options }).keepsWeights;
+  expect(keeps({ sessionOptions: { intraOpNumThreads: 1 } })).toBe(true);
+  expect(keeps({ sessionOptions: { intraOpNumThreads: 2 } })).toBe(false);
+  expect(keeps({ sessionOptions: { intraOpNumThreads: 1 }, target: 'wasm' })).toBe(false);
 });
 
 /** Whole numbers from a seed, for shapes. */

@@ -2,8 +2,9 @@ import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { ModelProtoSchema } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
-import { differentiate, gradientNameOf, graph, type LossFunction } from 'quasi-newton/onnx';
+import { gradientNameOf, graph, type LossFunction } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
+import { differentiateGraph } from '../../../src/adapters/onnx/differentiate.ts';
 import { inBlocks } from '../../../src/adapters/onnx/passes/blocked.ts';
 import { blockSize } from '../../../src/adapters/onnx/train/blocks.ts';
 import { direction, quiet, type Precision } from './harness.ts';
@@ -68,6 +69,7 @@ async function errorOf(
   precision: Precision,
   batch: number | 'N',
   rewrite = (bytes: Uint8Array) => bytes,
+  keepsWeights = false,
 ): Promise<number> {
   const shapes = {
     x: [s.batch, s.channels[0], ...s.sizes],
@@ -80,7 +82,8 @@ async function errorOf(
   const y = g.op('Conv', [x, w], { strides, dilations, pads, group });
   g.output('y', g.mul(y, g.input('d', [batch, ...sizes.d.slice(1)])));
   const loss: LossFunction = (l, { outputs: [products] }) => l.sumOfAll(products);
-  const bytes = rewrite(differentiate(g.toBytes(), { loss, wrt: ['x', 'w'] }));
+  const { differentiated } = differentiateGraph(g.toBytes(), { loss, wrt: ['x', 'w'] }, keepsWeights);
+  const bytes = rewrite(differentiated.bytes);
   // Numbers that both precisions have.
   const drawn = (of: readonly number[], seed: number) => direction(product(of), seed).map(Math.fround);
   const values = { x: drawn(sizes.x, 1), w: drawn(sizes.w, 2), d: drawn(sizes.d, 3) };
@@ -274,9 +277,15 @@ test('gradients of random convolutions in blocks are those of their definition',
     if (result !== bytes) written++;
     return result;
   };
-  const property = fc.asyncProperty(images, fc.boolean(), async (shape, isFree) => {
-    expect(await errorOf(shape, 'float32', isFree ? 'N' : shape.batch, rewrite)).toBeLessThan(1);
-  });
+  const property = fc.asyncProperty(
+    images,
+    fc.boolean(),
+    fc.boolean(),
+    async (shape, isFree, keepsWeights) => {
+      const batch = isFree ? 'N' : shape.batch;
+      expect(await errorOf(shape, 'float32', batch, rewrite, keepsWeights)).toBeLessThan(1);
+    },
+  );
   await fc.assert(property, { numRuns: 200, seed: 19 });
   expect(written).toBeGreaterThan(120);
 });
@@ -315,11 +324,21 @@ test.each([
   ['fewer channels than a block', square([3, 24], 8, 5, { pad: 2 })],
   ['fewer filters than a block', square([6, 12], 8, 3)],
   ['channels in no whole block', square([20, 20], 8, 3, { pad: 1 })],
-  ['one channel and many filters', square([1, 32], 12, 3, { stride: 2, pad: 1 })],
+  ['one channel', square([1, 32], 12, 3, { stride: 2, pad: 1 })],
   ['strides that leave the end out', square([16, 32], 13, 3, { stride: 2 })],
+  [
+    'strides of one axis that leave the end out',
+    { ...square([16, 16], 9, 3), strides: [2, 1], sizes: [12, 9] },
+  ],
   ['uneven padding', { ...square([16, 32], 9, 3), kernel: [5, 2], pads: [1, 0, 3, 1] }],
   ['dilation of rows', { ...square([16, 16], 9, 3, { pad: 1 }), dilations: [2, 1] }],
   ['padding beyond the image', square([16, 16], 3, 2, { pad: 2 })],
+  ['depthwise', square([16, 16], 8, 3, { pad: 1, group: 16 })],
+  ['depthwise, in no whole block', square([36, 36], 8, 3, { pad: 1, group: 36 })],
+  ['depthwise with strides', square([16, 16], 12, 3, { stride: 2, pad: 1, group: 16 })],
+  ['depthwise with strides that leave the end out', square([16, 16], 13, 3, { stride: 2, group: 16 })],
+  ['depthwise with dilation', square([16, 16], 9, 3, { dilation: 2, pad: 2, group: 16 })],
+  ['depthwise with a wide window', { ...square([32, 32], 8, 5, { group: 32 }), pads: [2, 1, 2, 3] }],
 ] as const)('the gradient of a weight is summed over samples in blocks: %s', async (_, shape) => {
   const size = await blockSize(ort);
   if (size === 0) return;
@@ -331,6 +350,17 @@ test.each([
     return result;
   };
   for (const batch of [3, 'N'] as const)
-    expect(await errorOf(shape, 'float32', batch, rewrite)).toBeLessThan(1);
+    expect(await errorOf(shape, 'float32', batch, rewrite, true)).toBeLessThan(1);
   expect(written).toBe(1);
+});
+
+test('without blocks, gradients that are still one node are written in standard ops', async () => {
+  const shape = square([16, 16], 8, 3, { pad: 1 });
+  const rewrite = (bytes: Uint8Array) => {
+    const result = inBlocks(bytes, 0);
+    const domains = fromBinary(ModelProtoSchema, result).graph?.node.map(({ domain }) => domain);
+    expect(new Set(domains)).toEqual(new Set(['']));
+    return result;
+  };
+  expect(await errorOf(shape, 'float32', 'N', rewrite, true)).toBeLessThan(1);
 });

@@ -46,6 +46,8 @@ export abstract class Graph extends OpWriter implements Facts {
   readonly noise: NoiseInput[] = [];
   /** Backend that will run the graph. */
   platform: Platform = 'cpu';
+  /** True if gradients with respect to the weights of convolutions stay one node each: the graph is rewritten when opened. */
+  keepsWeights = false;
   /** True for a graph inside a node. */
   inside = false;
   readonly infer: Facts['infer'];

@@ -9,6 +9,7 @@ import { spatialAxes } from '../ir/channels.ts';
 import type { Value } from '../ir/graph.ts';
 import { isStatic, range } from '../ir/shape.ts';
 import { cutTo, spatialSizes, withoutMissedEnds, type Convolution } from './convolutionWindow.ts';
+import { wholeWeight } from './wholeWeight.ts';
 
 /**
  * The cotangent of a convolution's weight `[M, C/group, …]`, in the form that ONNX Runtime does soonest; see
@@ -16,6 +17,7 @@ import { cutTo, spatialSizes, withoutMissedEnds, type Convolution } from './conv
  */
 export function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
   return (
+    (g.keepsWeights ? wholeWeight(g, x, d, w, convolution) : undefined) ??
     pointwise(g, x, d, w, convolution) ??
     depthwise(g, x, d, w, convolution) ??
     byBlocks(g, x, d, w, convolution) ??

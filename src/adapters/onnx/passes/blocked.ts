@@ -20,7 +20,7 @@ import { DType } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { byPhases } from './blockedPhases.ts';
-import { convolveWeight } from './blockedWeights.ts';
+import { writeWeight } from './blockedWeights.ts';
 import { prune } from './prune.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
 import {
@@ -39,7 +39,7 @@ import {
  * group, or one channel per group.
  *
  * @param bytes - an .onnx file
- * @param size - channels of a block on this machine
+ * @param size - channels of a block on this machine; 0 if it has no blocks, to write out only the nodes of `wholeWeight`
  */
 export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
   const model = decodeModel(bytes);
@@ -52,26 +52,26 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
     g,
     size,
     onlyRelu,
-    makers: new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const))),
     reordered: new Map(),
     channelsLast: new Map(),
     taken: new Set(),
   };
   for (const node of nodes) {
     const isWritten =
-      blocks.taken.has(node) ||
-      convolveWeight(blocks, node) ||
-      convolve(blocks, node) ||
-      convolveTransposed(blocks, node) ||
-      pool(blocks, node) ||
-      moveChannelsLast(blocks, node);
+      writeWeight(blocks, node) ||
+      (size > 0 &&
+        (blocks.taken.has(node) ||
+          convolve(blocks, node) ||
+          convolveTransposed(blocks, node) ||
+          pool(blocks, node) ||
+          moveChannelsLast(blocks, node)));
     if (!isWritten) g.append(node);
     const source = movesChannelsBack(node);
     if (source !== undefined) blocks.channelsLast.set(node.output[0], source);
   }
-  if (!graph.node.some((node) => node.domain === domain)) return bytes;
+  if (graph.node.every((node, i) => node === nodes[i])) return bytes;
   prune(graph);
-  model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version: 1n }));
+  if (size > 0) model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version: 1n }));
   return encodeModel(model);
 }
 

@@ -14,7 +14,7 @@ export const upTo = (length: number, size: number): number => Math.ceil(length /
 export type Form = 'depthwise' | 'blocks' | 'few channels';
 
 /** ReorderInput takes channels in multiples of this. */
-export const ALIGNMENT = 4;
+const ALIGNMENT = 4;
 /** Fewest channels that a convolution without strides is faster for. */
 const FEWEST = 3;
 /** Most multiply-adds with the padding of blocks, for each that is needed: beyond, it would be slower. */

@@ -23,8 +23,6 @@ export interface Blocks {
   readonly size: number;
   /** Relu nodes, by their inputs that nothing else reads. */
   readonly onlyRelu: ReadonlyMap<Value, NodeProto>;
-  /** Nodes as they were, by their outputs. */
-  readonly makers: ReadonlyMap<Value, NodeProto>;
   /** Values in the blocked layout, by the value in the standard one. */
   readonly reordered: Map<Value, Value>;
   /** Values with channels along the last axis, by the same in the standard layout. */

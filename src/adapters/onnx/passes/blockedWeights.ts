@@ -4,109 +4,131 @@
  * @module
  */
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf } from '../ir/attributes.ts';
-import { opKey } from '../ir/domain.ts';
+import { identityNode, nodeOf } from '../ir/node.ts';
+import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
-import { nodeOf } from '../ir/node.ts';
 import { scan } from '../ir/scan.ts';
-import { isStatic } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
-import { inferNode } from '../ops/infer.ts';
-import { ALIGNMENT, MOST_PADDING, upTo } from './blockedForms.ts';
+import { weightCotangent } from '../ops/convolutionWeight.ts';
+import { missedEnds } from '../ops/convolutionWindow.ts';
+import { wholeWeightOf, type WholeWeight } from '../ops/wholeWeight.ts';
+import { MOST_PADDING, upTo } from './blockedForms.ts';
 import { blocked, inLayout, type Blocks } from './blockedLayout.ts';
 
-/** The gradient of a convolution with respect to its weight, in the form `byLastChannels` of `ops/convolutionWeight.ts`. */
-interface WeightGradient {
-  /** Input of the convolution, `[N, C, H, W]`. */
-  readonly x: Value;
-  /** The same with channels along the last axis, `[1, N, H, W·C]`. */
-  readonly rows: Value;
-  /** Cotangent of the convolution's result, `[N, M, …]`. */
-  readonly d: Value;
-  readonly channels: number;
-  readonly filters: number;
-  /** Height and width of x. */
-  readonly image: readonly number[];
-  /** Height and width of d. */
-  readonly window: readonly number[];
-  /** Sizes of the last axes of the gradient, `[1, M, kH, kW·C]`. */
-  readonly kernel: readonly number[];
-}
-
-/** Fewest places of a cotangent's image that the form is faster for: each sample adds a gradient of full size. */
-const FEWEST = 25;
-
-/**
- * Writes a convolution of images with their cotangents as a Scan over the samples: each is convolved with its cotangent, whose
- * filters are in blocks, and added to the sum so far. No windows are copied. Columns of padding are written out, because the
- * kernel computes the places that reach into padding one by one. Returns false if the node is to stay as it is.
- */
-export function convolveWeight(blocks: Blocks, node: NodeProto): boolean {
-  const { g, size } = blocks;
-  const gradient = weightGradientOf(blocks, node);
+/** Writes a gradient with respect to a weight that is still one node; false for any other node. */
+export function writeWeight(blocks: Blocks, node: NodeProto): boolean {
+  const gradient = wholeWeightOf(node);
   if (gradient === undefined) return false;
-  const { x, rows, d, filters, channels, window, image, kernel } = gradient;
-  const attributes = attributesOf(node);
-  const [top, left, bottom, right] = attributes.ints('pads') ?? [0, 0, 0, 0];
-  const [down, along] = attributes.ints('dilations') ?? [1, 1];
-  // Blocks of channels are images of their own, whose channels lie along the last axis already.
-  const known = channels % size === 0 ? blocks.reordered.get(x) : undefined;
-  const parts = known === undefined ? 1 : channels / size;
-  const perPart = channels / parts;
-  const source = g.reshape(known ?? rows, [-1, image[0], image[1] * perPart]);
-  const padded = left + right === 0 ? source : g.pad(source, [0, 0, left / parts, 0, 0, right / parts]);
-  const whole = upTo(filters, size);
-  const sizes = g.integers([parts, whole, kernel[0], kernel[1] / parts]);
-  const { states } = scan(
-    g,
-    {
-      states: [g.filled(sizes, 0, DType.FLOAT)],
-      sequences: [
-        g.reshape(padded, [-1, parts, 1, image[0], image[1] * perPart + (left + right) / parts]),
-        g.reshape(inLayout(blocks, d), [-1, whole, 1, ...window]),
-      ],
-      captured: [],
-      backward: false,
-    },
-    (body, [sum], [images, cotangent]) => {
-      const steps = { strides: attributes.ints('strides'), dilations: [down, along / parts] };
-      const pads = [top, 0, bottom, 0];
-      const inputs = [images, cotangent, '', sum];
-      return {
-        states: [blocked(body, 'Conv', inputs, { kernel_shape: window, ...steps, pads })],
-        results: [],
-      };
-    },
-  );
-  const output = parts === 1 ? node.output[0] : g.fresh('ReorderOutput');
-  blocked(g, 'ReorderOutput', states, { channels: filters }, output);
-  if (parts === 1) return true;
-  const split = g.reshape(output, [parts, filters, (kernel[0] * kernel[1]) / channels, perPart]);
-  const joined = g.transpose(split, [1, 2, 0, 3]);
-  g.append(nodeOf('Reshape', [joined, g.integers([1, filters, ...kernel])], [node.output[0]]));
+  const [filters] = sizesOf(blocks.g, gradient.w);
+  if (upTo(filters, blocks.size) <= MOST_PADDING * filters) sumOfSamples(blocks, gradient, node.output[0]);
+  else inStandardOps(blocks.g, gradient, node.output[0]);
   return true;
 }
 
-function weightGradientOf({ g, size, makers }: Blocks, node: NodeProto): WeightGradient | undefined {
-  if (opKey(node) !== 'Conv' || node.input[2]) return undefined;
-  const [rows, exchanged] = node.input;
-  const x = movedFrom(makers.get(makers.get(rows)?.input[0] ?? ''), '0,2,3,1');
-  const d = movedFrom(makers.get(exchanged), '1,0,2,3');
-  if (x === undefined || d === undefined || g.dtypeOf(x) !== DType.FLOAT) return undefined;
-  inferNode(g, node);
-  const [seen, found] = [g.shapeOf(x)?.slice(1), g.shapeOf(d)?.slice(1)];
-  const [wide, kernel] = [g.shapeOf(rows)?.slice(2), g.shapeOf(node.output[0])?.slice(2)];
-  if (!isStatic(seen) || !isStatic(found) || !isStatic(wide) || !isStatic(kernel)) return undefined;
-  const [channels, ...image] = seen;
-  const [filters, ...window] = found;
-  if (window[0] * window[1] < FEWEST) return undefined;
-  const isGradient = wide[0] === image[0] && wide[1] === image[1] * channels && kernel[1] % channels === 0;
-  const isLong = filters % ALIGNMENT === 0 && upTo(filters, size) <= MOST_PADDING * filters;
-  return isGradient && isLong ? { x, rows, d, channels, filters, image, window, kernel } : undefined;
+/** Writes a gradient in standard ops. */
+export function inStandardOps(g: Builder, { x, d, w, convolution }: WholeWeight, output: Value): void {
+  g.append(identityNode(weightCotangent(g, x, d, w, convolution), output));
 }
 
-/** The value whose axes a Transpose puts in this order. */
-const movedFrom = (node: NodeProto | undefined, perm: string): Value | undefined =>
-  node && opKey(node) === 'Transpose' && attributesOf(node).ints('perm')?.join() === perm
-    ? node.input[0]
-    : undefined;
+/** Images of one sample, and how a convolution with its cotangent runs over them. */
+interface Images {
+  /** `[N, images, channels, height, width]`. */
+  readonly sequence: Value;
+  /** Channels side by side along the width. */
+  readonly side: number;
+  readonly images: number;
+  readonly pads: readonly number[];
+}
+
+/**
+ * Makes the gradient a Scan over the samples: each is convolved with its cotangent, whose filters are in blocks, and added to
+ * the sum so far. No windows are copied. In one group, channels lie side by side along the width, where a step is as long as
+ * their number; whole blocks of them lie so already.
+ */
+function sumOfSamples(blocks: Blocks, gradient: WholeWeight, output: Value): void {
+  const { g, size } = blocks;
+  const { d, w, convolution } = gradient;
+  const { kernel, strides, dilations, group } = convolution;
+  const [filters, inner] = sizesOf(g, w);
+  const window = sizesOf(g, d).slice(2);
+  const whole = upTo(filters, size);
+  const { sequence, side, images, pads } =
+    group === 1 ? sideBySide(blocks, gradient) : apart(blocks, gradient);
+  const { states } = scan(
+    g,
+    {
+      states: [g.filled(g.integers([images, whole, kernel[0], kernel[1] * side]), 0, DType.FLOAT)],
+      sequences: [sequence, g.reshape(inLayout(blocks, d), [-1, whole, 1, ...window])],
+      captured: [],
+      backward: false,
+    },
+    (body, [sum], [image, cotangent]) => {
+      const attributes = {
+        kernel_shape: window,
+        group: group === 1 ? 1 : whole,
+        strides: dilations,
+        dilations: [strides[0], strides[1] * side],
+        pads,
+      };
+      return { states: [blocked(body, 'Conv', [image, cotangent, '', sum], attributes)], results: [] };
+    },
+  );
+  const sums = blocked(g, 'ReorderOutput', states, { channels: filters });
+  // [images, M, kH·kW, side] → [M, kH·kW, C] → [M, C, kH, kW]; one axis at a time is faster.
+  const split = g.reshape(sums, [images, filters, kernel[0] * kernel[1], side]);
+  const joined = images === 1 ? split : g.transpose(split, [1, 2, 0, 3]);
+  const places = g.reshape(joined, [filters, kernel[0] * kernel[1], inner]);
+  const first = inner === 1 ? places : g.transpose(places, [0, 2, 1]);
+  g.append(nodeOf('Reshape', [first, g.integers([filters, inner, ...kernel])], [output]));
+}
+
+/**
+ * Padding at the beginnings and ends of x that its windows see; negative at the end of an axis that they leave out.
+ */
+function seenPads(g: Builder, { x, d, convolution }: WholeWeight): readonly number[] {
+  const missed = missedEnds(g, x, d, convolution) ?? [0, 0];
+  const [top, left, bottom, right] = convolution.pads;
+  return [top, left, bottom - missed[0], right - missed[1]];
+}
+
+/**
+ * Images of a convolution in one group, each of a block of channels, or of all. The columns of padding are written out, because
+ * the kernel computes the places that reach into padding one by one; so is an end that is left out.
+ */
+function sideBySide(blocks: Blocks, gradient: WholeWeight): Images {
+  const { g, size } = blocks;
+  const { x } = gradient;
+  const [, channels, height, width] = sizesOf(g, x);
+  const isWhole = channels % size === 0;
+  const side = isWhole ? size : channels;
+  const images = channels / side;
+  const rows = isWhole ? inLayout(blocks, x) : channels === 1 ? x : g.transpose(x, [0, 2, 3, 1]);
+  const [top, left, bottom, right] = seenPads(g, gradient);
+  const cut = Math.min(0, bottom);
+  const ends = [left, right].map((pad) => pad * side);
+  const flat = g.reshape(rows, [-1, height, width * side]);
+  const padded = [cut, ...ends].every((pad) => pad === 0)
+    ? flat
+    : g.pad(flat, [0, 0, ends[0], 0, cut, ends[1]]);
+  const shape = [-1, images, 1, height + cut, width * side + ends[0] + ends[1]];
+  return { sequence: g.reshape(padded, shape), side, images, pads: [top, 0, bottom - cut, 0] };
+}
+
+/** The image of a convolution of one channel per group, in blocks. */
+function apart(blocks: Blocks, gradient: WholeWeight): Images {
+  const { g, size } = blocks;
+  const [, channels, height, width] = sizesOf(g, gradient.x);
+  const [top, left, bottom, right] = seenPads(g, gradient);
+  const cut = Math.min(0, bottom);
+  // One column of padding costs less than a copy of the images.
+  const isWritten = left + right > 1 || right < 0;
+  const ends = isWritten ? [left * size, right * size] : [0, 0];
+  const flat = g.reshape(inLayout(blocks, gradient.x), [-1, height, width * size]);
+  const padded = cut < 0 || isWritten ? g.pad(flat, [0, 0, ends[0], 0, cut, ends[1]]) : flat;
+  const shape = [-1, 1, upTo(channels, size), height + cut, width + (isWritten ? left + right : 0)];
+  const sides = isWritten ? [0, 0] : [left, right];
+  const pads = [top, sides[0], bottom - cut, sides[1]];
+  return { sequence: g.reshape(padded, shape), side: 1, images: 1, pads };
+}
+
+const sizesOf = (g: Builder, value: Value): number[] => (g.shapeOf(value) ?? []).map(Number);

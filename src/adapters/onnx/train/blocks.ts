@@ -37,10 +37,11 @@ export async function openPlanned(
   precision: Precision,
   nodes?: readonly NodeProto[],
 ): Promise<OrtSession> {
-  const mayUse = plan.usesLayouts && precision === 'float32' && mentionsConvolution(bytes);
-  const size = mayUse ? await blockSize(ort) : 0;
+  const convolves = plan.usesLayouts && mentionsConvolution(bytes);
+  const size = convolves && precision === 'float32' ? await blockSize(ort) : 0;
+  const isWritten = size > 0 || (convolves && plan.keepsWeights);
   const needsNothing = plan.usesLayouts && (nodes ? areDense(nodes) : isDense(bytes));
-  return open(ort, size === 0 ? bytes : inBlocks(bytes, size), plan.session(precision, needsNothing));
+  return open(ort, isWritten ? inBlocks(bytes, size) : bytes, plan.session(precision, needsNothing));
 }
 
 /** True if the letters `Conv` appear in a file, as the names of its ops do; a large file is not decoded for it. */
@@ -77,7 +78,7 @@ const inputs = {
   'few.weight': [12, 4, 3, 3],
 };
 
-/** A model with a convolution in each form that {@link inBlocks} writes, a pooling, and the gradient of a weight. */
+/** A model with a convolution in each form that {@link inBlocks} writes, a pooling, and gradients of weights. */
 function trial(): Uint8Array {
   const proto = create(GraphProtoSchema, { name: 'trial' });
   const g = new Builder(proto, opKnowledge);
@@ -96,7 +97,9 @@ function trial(): Uint8Array {
   g.addOutput('c', g.transpose(full, [0, 2, 3, 1]));
   g.addOutput('d', g.largest(full, { kernel_shape: [2, 2], strides: [2, 2] }));
   const window = { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1], group: 1 };
+  g.keepsWeights = true;
   g.addOutput('e', weightCotangent(g, full, depthwise, 'weight', window));
+  g.addOutput('f', weightCotangent(g, full, depthwise, 'deep', { ...window, group: 16 }));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];
   const model = create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: proto });
   return encodeModel(Object.assign(model, { graph: proto }));
@@ -106,7 +109,10 @@ function trial(): Uint8Array {
 async function agrees(ort: Ort, size: number): Promise<boolean> {
   const bytes = trial();
   try {
-    const [standard, blocked] = [await computed(ort, bytes), await computed(ort, inBlocks(bytes, size))];
+    const [standard, blocked] = [
+      await computed(ort, inBlocks(bytes, 0)),
+      await computed(ort, inBlocks(bytes, size)),
+    ];
     const scale = Math.max(...standard.map(Math.abs));
     const isNear = (value: number, i: number) => Math.abs(value - blocked[i]) < 1e-5 * scale;
     return standard.length === blocked.length && standard.every(isNear);
@@ -125,7 +131,7 @@ async function computed(ort: Ort, model: Uint8Array): Promise<number[]> {
       const numbers = Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i + i));
       return [name, tensorOver(ort, 'float32', numbers, shape)] as const;
     });
-    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd', 'e']);
+    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd', 'e', 'f']);
     return Object.values(results).flatMap(({ data }) => Array.from(data, Number));
   } finally {
     await session.release();

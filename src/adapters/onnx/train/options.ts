@@ -78,8 +78,11 @@ const quiet = (precision: Precision) => ({
       disable_specified_optimizers: precision === 'float64' ? 'Pad_Fusion;MatMulScaleFusion' : 'Pad_Fusion',
     },
   },
-  ...(cores() <= 2 && { intraOpNumThreads: 1 }),
+  ...threads(),
 });
+
+/** Default number of threads. */
+const threads = () => (cores() <= 2 ? { intraOpNumThreads: 1 } : {});
 
 /** Returns the number of cores available to Node; Infinity outside Node or in old versions. */
 const cores = remembered(() =>
@@ -102,6 +105,10 @@ function allowsLayouts(options: object = {}): boolean {
   return providers.every(isCpu) && (graphOptimizationLevel === 'all' || graphOptimizationLevel === 'layout');
 }
 
+/** Number of threads that session options ask for; undefined if ONNX Runtime chooses. */
+const threadsOf = (options: { readonly intraOpNumThreads?: unknown } = {}): unknown =>
+  options.intraOpNumThreads ?? threads().intraOpNumThreads;
+
 /** Options of `differentiate` and of the sessions. */
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
@@ -109,6 +116,11 @@ export interface Plan {
   readonly session: (precision: Precision, isOptimal?: boolean) => object;
   /** True if sessions may use ONNX Runtime's own memory layouts for the processor. */
   readonly usesLayouts: boolean;
+  /**
+   * True if gradients with respect to the weights of convolutions are sums over samples, each computed in the blocked layout:
+   * on one thread, because others would have to be woken for each sample.
+   */
+  readonly keepsWeights: boolean;
   /** True if Hessian-vector products are requested. */
   readonly hessianVector: boolean;
   /** True if values that depend on no parameter are computed once. */
@@ -144,9 +156,11 @@ export function planOf(where: string, options: TrainableOptions): Plan {
     ...(target !== undefined && { target }),
   };
   checkDifferentiateOptions(where, differentiate);
+  const usesLayouts = (target ?? 'cpu') === 'cpu' && allowsLayouts(sessionOptions);
   return {
     differentiate,
-    usesLayouts: (target ?? 'cpu') === 'cpu' && allowsLayouts(sessionOptions),
+    usesLayouts,
+    keepsWeights: usesLayouts && threadsOf(sessionOptions) === 1,
     hessianVector,
     frozenOnce: frozen !== 'every',
     keep,

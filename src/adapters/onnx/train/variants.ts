@@ -60,9 +60,9 @@ export interface Split {
 export function differentiateSplit(
   bytes: Uint8Array,
   options: DifferentiateOptions,
-  { frozenOnce }: Plan,
+  { frozenOnce, keepsWeights }: Plan,
 ): Split {
-  const { differentiated, graph } = differentiateGraph(bytes, options);
+  const { differentiated, graph } = differentiateGraph(bytes, options, keepsWeights);
   const inputs = differentiated.parameters.map(({ input }) => input);
   // Not with batch statistics: these are outputs of each evaluation.
   const isSplit = frozenOnce && differentiated.statistics.length === 0 && hasFrozenPart(graph, inputs);

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Builder, Ort, OrtSession, Value } from '../../onnx/index.ts';
+import type { Builder, DifferentiateOptions, Ort, OrtSession, Value } from '../../onnx/index.ts';
+import type { Plan } from '../../onnx/train/options.ts';
 import { absolute, type LossWriter } from './losses.ts';
 import type { ModelPlan } from './plan.ts';
 
@@ -49,17 +50,23 @@ export async function openTraining(
   options: OnnxOptions,
   epsilon: number,
 ): Promise<TrainingSessions> {
-  const [{ differentiate }, { batchStatisticNameOf, gradientNameOf }, graphs, { fillsOutputs }] =
-    await Promise.all([
-      import('../../onnx/differentiate.ts'),
-      import('../../onnx/ir/convention.ts'),
-      import('../../onnx/train/graphs.ts'),
-      import('../../onnx/train/ort.ts'),
-    ]);
+  const [
+    { differentiateGraph },
+    { batchStatisticNameOf, gradientNameOf },
+    graphs,
+    { fillsOutputs },
+    planned,
+  ] = await Promise.all([
+    import('../../onnx/differentiate.ts'),
+    import('../../onnx/ir/convention.ts'),
+    import('../../onnx/train/graphs.ts'),
+    import('../../onnx/train/ort.ts'),
+    planFor(where, options),
+  ]);
   const { target } = options;
   const { training, trained, statistics, losses, penalties } = plan;
   const nameOf = (weight: (typeof trained)[number]) => training.nameOf(weight)!;
-  const bytes = differentiate(training.bytes, {
+  const asked: DifferentiateOptions = {
     loss: (g, context) =>
       totalLoss(g, {
         losses,
@@ -71,7 +78,8 @@ export async function openTraining(
     wrt: trained.map(nameOf),
     keep: training.outputs,
     ...(target !== undefined && { target }),
-  });
+  };
+  const { bytes } = differentiateGraph(training.bytes, asked, planned.keepsWeights).differentiated;
   return {
     gradients: await openGraph(where, ort, bytes, options),
     openLoss: () => openGraph(where, ort, graphs.lossGraph(bytes), options),
@@ -86,20 +94,25 @@ export async function openGraph(
   where: string,
   ort: Ort,
   bytes: Uint8Array,
-  { target, sessionOptions }: OnnxOptions,
+  options: OnnxOptions,
 ): Promise<GraphSession> {
-  const [{ planOf }, { openPlanned }, { run }] = await Promise.all([
-    import('../../onnx/train/options.ts'),
+  const [plan, { openPlanned }, { run }] = await Promise.all([
+    planFor(where, options),
     import('../../onnx/train/blocks.ts'),
     import('../../onnx/train/session.ts'),
   ]);
-  const plan = planOf(where, {
+  const opened = await openPlanned(ort, bytes, plan, 'float32');
+  return { run: (feeds, fetches) => run(opened, feeds, fetches), release: () => opened.release() };
+}
+
+/** The plan of sessions with these options. */
+async function planFor(where: string, { target, sessionOptions }: OnnxOptions): Promise<Plan> {
+  const { planOf } = await import('../../onnx/train/options.ts');
+  return planOf(where, {
     loss: 'mse',
     ...(target !== undefined && { target }),
     ...(sessionOptions !== undefined && { sessionOptions }),
   });
-  const opened = await openPlanned(ort, bytes, plan, 'float32');
-  return { run: (feeds, fetches) => run(opened, feeds, fetches), release: () => opened.release() };
 }
 
 interface LossParts {
