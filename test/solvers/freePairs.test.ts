@@ -161,7 +161,7 @@ describe('the direction in the free elements', () => {
           out,
           [1, 3],
         );
-        return [...out];
+        return Array.from(out);
       });
       expect(difference(directions[1], directions[0])).toBeLessThan(1e-13);
       expect(Math.max(...directions[0])).toBeGreaterThan(0.1);

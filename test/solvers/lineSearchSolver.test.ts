@@ -109,7 +109,7 @@ describe('a step of a line-search method', () => {
     expect(noted).toEqual(['direction 0.5', 'learn 0.25 to 0.75 0.5']);
     expect(outcome).toEqual({ kind: 'accepted', alpha: 0.25, moved: 0.5, gradientNorm: undefined });
     expect(inside<LineSearchState<unknown>>(state).last).toEqual({ alpha: 0.25, slope: -10, value: 3 });
-    expect(solver).toMatchObject({ name: 'test', descends: true, leavesPoint: true });
+    expect(solver).toMatchObject({ name: 'test', descends: true, leavesPoint: true, anyScale: true });
     expect(solver.describe(4)).toBe('Test 4');
   });
 
@@ -132,6 +132,23 @@ describe('a step of a line-search method', () => {
     expect(runSync(solver.step(state), bowl)).toMatchObject({ kind: 'accepted', alpha: 0.125 });
     expect(calls.length).toBe(1);
     expect([...state.x]).toEqual([0.875, 0.75]);
+  });
+
+  it('leaves its arrays to the descent only where the driver allows it and f falls', () => {
+    const lefts: boolean[] = [];
+    const { solver } = solverOf([found(0.25)], 0.5, {
+      learn: (_memory, _step, left) => void lefts.push(!!left),
+    });
+    const level: Problem = { ...bowl, fg: (x, gradient) => (bowl.fg(x, gradient), 3) };
+    for (const [problem, overwrites] of [
+      [bowl, undefined],
+      [bowl, false],
+      [bowl, true],
+      [level, true],
+    ] as const) {
+      runSync(solver.step(started(solver, problem), overwrites), problem);
+    }
+    expect(lefts).toEqual([false, false, true, false]);
   });
 
   it('passes its state to the first step, and cuts that to the longest allowed', () => {
@@ -169,12 +186,15 @@ describe('a step of a line-search method', () => {
     expect([...state.x]).toEqual([0.75, 0.9]);
   });
 
-  it('forgets a memory that leads uphill, and fails where −∇f does', () => {
+  it('forgets a memory that does not lead downhill, and fails where −∇f does', () => {
     const { solver, noted, calls } = solverOf([found(0.25)], -3);
     const state = started(solver, bowl);
     runSync(solver.step(state), bowl);
     expect(noted.slice(0, 3)).toEqual(['direction -3', 'reset', 'direction 1']);
     expect(calls[0].phi0.slope).toBe(-20);
+    const along = solverOf([found(0.25)], 0);
+    runSync(along.solver.step(started(along.solver, bowl)), bowl);
+    expect(along.noted.slice(0, 3)).toEqual(['direction 0', 'reset', 'direction 1']);
     const flat: Problem = { ...bowl, fg: (_x, gradient) => (gradient?.fill(0), 3) };
     const level = started(solver, flat);
     expect(runSync(solver.step(level), flat)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
@@ -216,6 +236,23 @@ describe('a search that fails', () => {
     expect(float32).toEqual(['precisionFloor', 'lineSearchFailed']);
   });
 
+  it('along −∇f ends there where the last step promised no more than that', () => {
+    const ending = (promise: number) => {
+      const slope = -4 * promise;
+      const problem: Problem = {
+        p0: Float64Array.of(0, 1e-9),
+        fg: (_x, gradient) => (gradient?.set([Math.sqrt(-slope), 0]), 2 ** 40),
+      };
+      const { solver } = solverOf([found(0.25), none], 1);
+      const state = started(solver, problem);
+      expect(runSync(solver.step(state), problem).kind).toBe('accepted');
+      state.x.fill(0);
+      const outcome = runSync(solver.step(state), problem);
+      return outcome.kind === 'failed' ? outcome.termination : outcome.kind;
+    };
+    expect([0.99, 1.01].map(ending)).toEqual(['precisionFloor', 'lineSearchFailed']);
+  });
+
   it('on a mini-batch fails the step at once, and three in a row the memory', () => {
     const { solver, calls, noted } = solverOf([none, none, found(0.25), none, none, none]);
     const state = started(solver, bowl, { stochastic: true });
@@ -228,15 +265,15 @@ describe('a search that fails', () => {
       'failed',
     ]);
     expect(noted).not.toContain('reset');
-    expect(step()).toBe('failed');
+    expect(runSync(solver.step(state), bowl)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
     expect(noted.at(-1)).toBe('reset');
     expect(calls.length).toBe(6);
   });
 
   it('with a step lost in the rounding of x is tried again with one that moves x', () => {
     const far: Problem = {
-      p0: Float64Array.of(2 ** 30, 2 ** 40),
-      fg: (_x, gradient) => (gradient?.set([1, 2]), 3),
+      p0: Float64Array.of(2 ** 30, 2 ** 40, 0),
+      fg: (_x, gradient) => (gradient?.set([1, 2, 0]), 3),
     };
     const { solver, calls } = solverOf([none, found(1e9)], 0.5, {}, () => 1e-20);
     runSync(solver.step(started(solver, far)), far);
