@@ -190,6 +190,24 @@ describe('SLBFGS', () => {
     expect(count({}, hills)).toBe(1);
   });
 
+  it('points along −g where rounding makes its matrix indefinite, and comes to an end at a gradient of NaN', () => {
+    for (const transposed of [false, true]) {
+      const { solver, state } = afterSteps({ memory: 3, transposed }, 4);
+      const out = new Float64Array(state.x.length);
+      // The products of the newest pair come with the first direction.
+      solver.direction?.(state, out);
+      const memory = memoryOf<SlbfgsMemory>(state);
+      memory.gram.yy.fill(-1e3);
+      solver.direction?.(state, out);
+      const slope = dot(out, state.gradient);
+      expect(slope).toBeLessThan(0);
+      if (transposed) expect([...out]).toEqual([...state.gradient].map((value) => -value));
+      state.gradient.fill(NaN);
+      solver.direction?.(state, out);
+      expect(out.every(Number.isNaN)).toBe(true);
+    }
+  });
+
   it('takes γ from its newest pair, and 1 where transposed', () => {
     const { state, pairs } = afterSteps({ memory: 3 }, 4);
     const [s, y] = pairs.filter(([s, y]) => dot(s, y) > 0).slice(-1)[0];
