@@ -4,11 +4,15 @@ import {
   fixedStep,
   lbfgs,
   minimize,
+  runSync,
+  staticStep,
   strongWolfe,
+  unitStep,
   type LbfgsOptions,
   type Problem,
   type Setting,
 } from 'quasi-newton';
+import { modelMatrix } from '../../src/solvers/boxDirection.ts';
 import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
 import { memoryOf } from './internals.ts';
@@ -280,6 +284,61 @@ describe('pairs that are taken in one after the other, with no direction between
 });
 
 describe('bounds of L-BFGS', () => {
+  const box = { lower: [0, -2.5, -10, 1, -10], upper: [10, 10, 1, 10, 10] };
+  const inBox: Problem = { ...bowl, p0: Float64Array.of(1.5, -2, 0, 3, 0.5) };
+
+  it('begin each search at 1, and without them where unitStep() does', () => {
+    const fallOf = (options: LbfgsOptions) => minimize(inBox, lbfgs(options)).trace.map(({ f }) => f);
+    expect(fallOf(box)).toEqual(fallOf({ ...box, initialStep: staticStep(1) }));
+    expect(fallOf({})).toEqual(fallOf({ initialStep: unitStep() }));
+    expect(fallOf({})).not.toEqual(fallOf({ initialStep: staticStep(1) }));
+  });
+
+  it('of few unknowns give the step to the minimum of the model, in the elements that stay inside', () => {
+    const solver = lbfgs({ ...box, modifiedSecant: false });
+    const state = started(solver, inBox);
+    for (let k = 0; k < 3; k++) {
+      stepFrom(solver, state, inBox);
+      const p = new Float64Array(5);
+      solver.direction?.(state, p);
+      const B = modelMatrix(memoryOf(state), 5);
+      const ends = [...p].map((value, i) => state.x[i] + value);
+      const inside = [...ends.keys()].filter((i) => ends[i] > box.lower[i] && ends[i] < box.upper[i]);
+      expect(inside.length).toBeGreaterThan(1);
+      for (const i of inside) {
+        const slope = state.gradient[i] + dot([...B.subarray(5 * i, 5 * i + 5)], p);
+        expect(Math.abs(slope)).toBeLessThan(1e-9);
+      }
+    }
+  });
+
+  it('far away leave the direction of a preconditioner as it is', () => {
+    const preconditioner = (v: Float64Array, out: Float64Array) =>
+      out.set(v.map((value, i) => value / (1 + i)));
+    // Where no element of −∇f exceeds 1, it is not shortened within bounds.
+    const near: Problem = { ...bowl, p0: minimize(bowl, lbfgs()).x.map((value) => value + 0.01) };
+    const directions = [{}, { lower: -1e9 }].map((bounds) => {
+      const lineSearch = fixedStep({ alpha: 0.1 });
+      const options = { preconditioner, modifiedSecant: false, lineSearch, initialStep: staticStep(0.1) };
+      return follow({ ...options, ...bounds }, near, 2).direction;
+    });
+    expect(difference(directions[1], directions[0])).toBeLessThan(1e-12);
+  });
+
+  it('begin anew where a search fails', () => {
+    const solver = lbfgs(box);
+    const state = started(solver, inBox);
+    for (let k = 0; k < 2; k++) stepFrom(solver, state, inBox);
+    const wall: Problem = { ...inBox, fg: (_x, gradient) => (gradient?.fill(1), 1e9) };
+    expect(runSync(solver.step(state), wall).kind).toBe('failed');
+    const fresh = started(lbfgs(box), { ...inBox, p0: state.x });
+    fresh.gradient.set(state.gradient);
+    const [out, expected] = [new Float64Array(5), new Float64Array(5)];
+    solver.direction?.(state, out);
+    solver.direction?.(fresh, expected);
+    expect([...out]).toEqual([...expected]);
+  });
+
   it('null and infinite bounds mean unbounded', () => {
     for (const options of [{ lower: null }, { upper: null }, { lower: -Infinity, upper: Infinity }]) {
       expect('admit' in lbfgs(options)).toBe(false);
