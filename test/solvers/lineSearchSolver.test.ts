@@ -7,6 +7,8 @@ import {
   lineSearchSolver,
   runSync,
   slbfgs,
+  ssbfgs,
+  ssbroyden,
   type Descent,
   type LastStep,
   type LineSearch,
@@ -171,6 +173,27 @@ describe('a step of a line-search method', () => {
     ]);
   });
 
+  it('evaluates f for a first step that asks for it', () => {
+    const { calls, search } = scriptedSearch(found(0.25));
+    const told: number[] = [];
+    const solver = lineSearchSolver({
+      name: 'asking',
+      describe: () => 'Asking',
+      descent: scaledDescent(0.5).descent,
+      lineSearch: search,
+      initialStep: () =>
+        (function* () {
+          told.push((yield { alpha: 0.5, slope: false }).value);
+          return 0.75;
+        })(),
+    });
+    const state = started(solver, bowl);
+    expect(runSync(solver.step(state), bowl)).toMatchObject({ kind: 'accepted', alpha: 0.25 });
+    // f at (1, 1) − ½·½·(2, 4).
+    expect(told).toEqual([0.5 ** 2]);
+    expect(calls.map(({ alpha0 }) => alpha0)).toEqual([0.75]);
+  });
+
   it('begins along −∇f with min(1, 1/‖∇f‖∞) where it is given no first step', () => {
     const { solver, calls } = solverOf([found(0.25)], 1);
     runSync(solver.step(started(solver, bowl)), bowl);
@@ -295,6 +318,8 @@ describe('a method whose searches all fail', () => {
     ['slbfgs', slbfgs()],
     ['bfgs', bfgs()],
     ['lbfgs', lbfgs()],
+    ['ssbfgs', ssbfgs()],
+    ['ssbroyden', ssbroyden()],
   ])('comes to an end: %s', (_name, solver) => {
     const state = started(solver, bowl);
     runSync(solver.step(state), bowl);
