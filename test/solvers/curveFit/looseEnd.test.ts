@@ -72,6 +72,7 @@ describe('a direction that changes no residual to first order', () => {
     ['falls there by more than rounding', (s: number) => (s > 300 ? -1.01 * clear : 0), true],
     ['falls on the other side', (s: number) => (s < -300 ? -1.01 * clear : 0), true],
     ['falls by rounding', (s: number) => (s > 300 ? -0.99 * clear : 0), false],
+    ['rises first, by far', (s: number) => (s > 300 ? -1 : s > 30 ? 1e9 : 0), false],
     ['rises first', (s: number) => (s > 300 ? -1 : s > 30 ? 1.01 * clear : 0), false],
     ['rises first by rounding alone', (s: number) => (s > 300 ? -1 : s > 30 ? 0.99 * clear : 0), true],
     ['falls on one side and rises on the other', (s: number) => (s > 30 ? -1 : s < -30 ? 1 : 0), true],
@@ -97,6 +98,20 @@ describe('a direction that changes no residual to first order', () => {
     // Without loose directions, nothing is tried.
     const firm = pivotedQr(Float64Array.of(1, 0, 0, 1), 2, 2, 1e-9);
     expect(fallsAlongLoose(fit, { x, f: 25, qr: firm, free: [0, 2] })).toBe(false);
+  });
+
+  it('is followed in units of the columns', () => {
+    // Columns (3, 4) and (6, 8), of lengths 5 and 10: the direction is (∓1/5, ±1/10).
+    const { fit, tried } = looseFit(() => 0);
+    const qr = pivotedQr(Float64Array.of(3, 6, 4, 8), 2, 2, 1e-9);
+    fallsAlongLoose(fit, { x: Float64Array.of(1, 4, 10), f: 25, qr, free: [0, 2] });
+    const [a, b, c] = tried[0];
+    expect([Math.abs(a), b, Math.abs(c), a * c < 0]).toEqual([
+      expect.closeTo(1, 12),
+      0,
+      expect.closeTo(0.5, 12),
+      true,
+    ]);
   });
 
   it('is measured by the sum of squares', () => {
