@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isList } from '../../core/options.ts';
 import { showPoint, type Point } from './data.ts';
 import type { ParameterSet } from './parameters.ts';
 
@@ -53,8 +54,8 @@ export function describeHole({ value, subject, theta }: Hole, { names, expand }:
   return `${subject} is ${Number.isNaN(value) ? 'NaN' : 'infinite'} for ${at}: bounds that keep the parameters away from there, or another start, may help.`;
 }
 
-/** Number of calls that are always checked; later, only powers of 2, since a check takes as long as a cheap model. */
-const FIRST_CALLS = 4;
+/** After these calls, only powers of 2 are checked, since a check takes as long as a cheap model. */
+const FIRST_CALLS = 3;
 
 /**
  * Returns a check to call after each call of a user's function: that the function has not written into its points.
@@ -69,8 +70,8 @@ export function guardedPoints(points: readonly Point[]): (name: string) => void 
     if (calls > FIRST_CALLS && (calls & (calls - 1)) !== 0) return;
     const bad = sent.findIndex((was, i) => {
       const is = points[i];
-      if (typeof was === 'number' || typeof is === 'number') return was !== is;
-      return was.length !== is.length || was.some((value, k) => value !== is[k]);
+      if (!isList(was) || !isList(is)) return was !== is;
+      return was.length !== is.length || Array.from(was).some((value, k) => value !== is[k]);
     });
     if (bad < 0) return;
     throw new TypeError(
