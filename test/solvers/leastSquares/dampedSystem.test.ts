@@ -151,6 +151,16 @@ it('a matrix that is not positive definite has no step', () => {
   expect(runUnguarded(dense.solve(state), { p0: state.x, fg: () => NaN })).toBeNaN();
 });
 
+it('a held unknown does not keep the matrix from being positive definite, without damping', () => {
+  const { J, b, system } = randomSystem(4, 3, 1);
+  system.free.set([1, 0, 1]);
+  formNormal(system);
+  expect(factorDamped(system, 0)).toBe(true);
+  const out = new Float64Array(3);
+  solveDamped(system, Float64Array.from(b), out);
+  plainStep(J, b, 0, [1, 1, 1], [1, 0, 1]).forEach((value, j) => expect(out[j]).toBeCloseTo(value, 10));
+});
+
 it('a product Jv adds each row to the last bit as four sums do', () => {
   for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 63, 64, 65, 67]) {
     const random = uniform(n);

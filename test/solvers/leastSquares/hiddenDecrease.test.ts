@@ -116,6 +116,9 @@ describe('a step that promises next to nothing', () => {
     // Columns of zeros promise nothing.
     const none = situation([[0, 0]], [Math.sqrt(f)]);
     expect(none.judge(0)).toMatchObject({ termination: 'precisionFloor' });
+    const beside = situation([[0, 3], [0, 1]], b); // prettier-ignore
+    expect(beside.judge(0)).toBe('again');
+    expect(beside.tried[1]).toEqual([0, expect.closeTo(1.1, 12)]);
   });
 
   it('is repeated with a thousandth of the damping, down to the least', () => {
@@ -139,6 +142,14 @@ describe('a step that promises next to nothing', () => {
     expect([state.radius, state.damping]).toEqual([2000, 5]);
     state.damping = 1e-3;
     expect(judge(0)).toMatchObject({ termination: 'lineSearchFailed', falls: true });
+  });
+
+  it('is not looked behind where a radius in units of the columns limits it', () => {
+    const { judge, tried } = situation(rows, b, { byRadius: true, byColumns: true });
+    expect(judge(0)).toEqual({ kind: 'failed', termination: 'precisionFloor' });
+    expect(tried).toHaveLength(1);
+    expect(situation(rows, b, { byRadius: true }).judge(0)).toBe('again');
+    expect(situation(rows, b, { byColumns: true }).judge(0)).toBe('again');
   });
 
   it.each([
