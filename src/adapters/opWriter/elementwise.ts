@@ -27,9 +27,10 @@ export abstract class ElementwiseWriter {
   }
   /** Returns the names of the outputs of a new node. */
   protected outputsOf(stem: string, count: number): Value[] {
-    const names = this.#names ?? Array.from({ length: count }, () => this.fresh(stem));
+    const names = this.#names ? [...this.#names] : [];
     this.#names = undefined;
-    return [...names];
+    while (names.length < count) names.push(this.fresh(stem));
+    return names;
   }
   /** Appends a node with one output, and returns its name. */
   op(op: string, inputs: readonly (Operand | undefined)[], attributes?: OpAttributes): Value {
@@ -43,15 +44,6 @@ export abstract class ElementwiseWriter {
   protected fold(op: string, _neutral: number, [first, ...others]: readonly [Operand, ...Operand[]]): Value {
     return others.reduce<Operand>((a, b) => this.op(op, [a, b]), first) as Value;
   }
-  #unary(op: string) {
-    return (x: Value): Value => this.whole(op, [x]);
-  }
-  #binary(op: string) {
-    return (a: Operand, b: Operand): Value => this.whole(op, [a, b]);
-  }
-  #any(op: string) {
-    return (...operands: readonly [Operand, ...Operand[]]): Value => this.whole(op, operands);
-  }
 
   /** The sum of all. */
   add(...terms: readonly [Operand, ...Operand[]]): Value {
@@ -62,21 +54,37 @@ export abstract class ElementwiseWriter {
     return this.fold('Mul', 1, factors);
   }
   /** The sum of all, by one node. */
-  readonly addAll = this.#any('Sum');
+  addAll(...operands: readonly [Operand, ...Operand[]]): Value {
+    return this.whole('Sum', operands);
+  }
   /** The mean of all, by one node. */
-  readonly meanOf = this.#any('Mean');
+  meanOf(...operands: readonly [Operand, ...Operand[]]): Value {
+    return this.whole('Mean', operands);
+  }
   /** a − b. */
-  readonly sub = this.#binary('Sub');
+  sub(a: Operand, b: Operand): Value {
+    return this.whole('Sub', [a, b]);
+  }
   /** a / b. */
-  readonly div = this.#binary('Div');
+  div(a: Operand, b: Operand): Value {
+    return this.whole('Div', [a, b]);
+  }
   /** a to the power of b. */
-  readonly pow = this.#binary('Pow');
+  pow(a: Operand, b: Operand): Value {
+    return this.whole('Pow', [a, b]);
+  }
   /** The rest of a / b for integers, with the sign of b. */
-  readonly mod = this.#binary('Mod');
+  mod(a: Operand, b: Operand): Value {
+    return this.whole('Mod', [a, b]);
+  }
   /** The smallest of all. */
-  readonly min = this.#any('Min');
+  min(...operands: readonly [Operand, ...Operand[]]): Value {
+    return this.whole('Min', operands);
+  }
   /** The largest of all. */
-  readonly max = this.#any('Max');
+  max(...operands: readonly [Operand, ...Operand[]]): Value {
+    return this.whole('Max', operands);
+  }
   /** x clamped to two bounds. */
   clip(x: Value, low: Operand, high: Operand): Value {
     return this.op('Clip', [x, low, high]);
@@ -90,56 +98,106 @@ export abstract class ElementwiseWriter {
     return this.op('Identity', [x]);
   }
   /** −x. */
-  readonly neg = this.#unary('Neg');
+  neg(x: Value): Value {
+    return this.whole('Neg', [x]);
+  }
   /** eˣ. */
-  readonly exp = this.#unary('Exp');
+  exp(x: Value): Value {
+    return this.whole('Exp', [x]);
+  }
   /** The natural logarithm. */
-  readonly log = this.#unary('Log');
+  log(x: Value): Value {
+    return this.whole('Log', [x]);
+  }
   /** √x. */
-  readonly sqrt = this.#unary('Sqrt');
+  sqrt(x: Value): Value {
+    return this.whole('Sqrt', [x]);
+  }
   /** |x|. */
-  readonly abs = this.#unary('Abs');
+  abs(x: Value): Value {
+    return this.whole('Abs', [x]);
+  }
   /** −1, 0 or 1. */
-  readonly sign = this.#unary('Sign');
+  sign(x: Value): Value {
+    return this.whole('Sign', [x]);
+  }
   /** The largest integer ≤ x. */
-  readonly floor = this.#unary('Floor');
+  floor(x: Value): Value {
+    return this.whole('Floor', [x]);
+  }
   /** The smallest integer ≥ x. */
-  readonly ceil = this.#unary('Ceil');
+  ceil(x: Value): Value {
+    return this.whole('Ceil', [x]);
+  }
   /** The nearest integer; ties go to the even one. */
-  readonly round = this.#unary('Round');
+  round(x: Value): Value {
+    return this.whole('Round', [x]);
+  }
   /** The sine. */
-  readonly sin = this.#unary('Sin');
+  sin(x: Value): Value {
+    return this.whole('Sin', [x]);
+  }
   /** The cosine. */
-  readonly cos = this.#unary('Cos');
+  cos(x: Value): Value {
+    return this.whole('Cos', [x]);
+  }
   /** The error function. */
-  readonly erf = this.#unary('Erf');
+  erf(x: Value): Value {
+    return this.whole('Erf', [x]);
+  }
   /** 1 / (1 + e⁻ˣ). */
-  readonly sigmoid = this.#unary('Sigmoid');
+  sigmoid(x: Value): Value {
+    return this.whole('Sigmoid', [x]);
+  }
   /** The hyperbolic tangent. */
-  readonly tanh = this.#unary('Tanh');
+  tanh(x: Value): Value {
+    return this.whole('Tanh', [x]);
+  }
   /** max(x, 0). */
-  readonly relu = this.#unary('Relu');
+  relu(x: Value): Value {
+    return this.whole('Relu', [x]);
+  }
   /** log(1 + eˣ). */
-  readonly softplus = this.#unary('Softplus');
+  softplus(x: Value): Value {
+    return this.whole('Softplus', [x]);
+  }
 
   /** True where a > b. */
-  readonly greater = this.#binary('Greater');
+  greater(a: Operand, b: Operand): Value {
+    return this.whole('Greater', [a, b]);
+  }
   /** True where a < b. */
-  readonly less = this.#binary('Less');
+  less(a: Operand, b: Operand): Value {
+    return this.whole('Less', [a, b]);
+  }
   /** True where a ≥ b. */
-  readonly greaterOrEqual = this.#binary('GreaterOrEqual');
+  greaterOrEqual(a: Operand, b: Operand): Value {
+    return this.whole('GreaterOrEqual', [a, b]);
+  }
   /** True where a ≤ b. */
-  readonly lessOrEqual = this.#binary('LessOrEqual');
+  lessOrEqual(a: Operand, b: Operand): Value {
+    return this.whole('LessOrEqual', [a, b]);
+  }
   /** True where a = b. */
-  readonly equal = this.#binary('Equal');
+  equal(a: Operand, b: Operand): Value {
+    return this.whole('Equal', [a, b]);
+  }
   /** True where both are true. */
-  readonly and = this.#binary('And');
+  and(a: Operand, b: Operand): Value {
+    return this.whole('And', [a, b]);
+  }
   /** True where either is true. */
-  readonly or = this.#binary('Or');
+  or(a: Operand, b: Operand): Value {
+    return this.whole('Or', [a, b]);
+  }
   /** True where x is NaN. */
-  readonly isNaN = this.#unary('IsNaN');
+  isNaN(x: Value): Value {
+    return this.whole('IsNaN', [x]);
+  }
   /** True where x is false. */
-  readonly not = this.#unary('Not');
+  not(x: Value): Value {
+    return this.whole('Not', [x]);
+  }
   /** x in another type, by its number in the ONNX format. */
   cast(x: Value, dtype: number): Value {
     return this.op('Cast', [x], { to: dtype });

@@ -50,63 +50,83 @@ export interface Attributes {
   readonly tensor: (name: string) => TensorProto | undefined;
 }
 
-/** Returns a reader of a node's attributes. */
-export function attributesOf(node: NodeProto): Attributes {
-  const find = (name: string, kind: Kind): AttributeProto | undefined => {
-    const attribute = node.attribute.find((candidate) => candidate.name === name);
+class NodeAttributes implements Attributes {
+  private readonly node: NodeProto;
+
+  constructor(node: NodeProto) {
+    this.node = node;
+  }
+  private find(name: string, kind: Kind): AttributeProto | undefined {
+    const attribute = this.node.attribute.find((candidate) => candidate.name === name);
     if (attribute !== undefined && attribute.type !== kind && attribute.type !== Kind.UNDEFINED) {
       refuse(`attribute ${name} must be ${Kind[kind]}; it is ${Kind[attribute.type] ?? attribute.type}.`);
     }
     return attribute;
-  };
-  return {
-    has: (name) => node.attribute.some((attribute) => attribute.name === name),
-    int: (name, byDefault) => Number(find(name, Kind.INT)?.i ?? byDefault),
-    ints: (name) => find(name, Kind.INTS)?.ints.map(Number),
-    float(name, byDefault) {
-      const attribute = find(name, Kind.FLOAT);
-      return attribute ? decimalOf(attribute.f) : byDefault;
-    },
-    floats: (name) => find(name, Kind.FLOATS)?.floats,
-    string: (name, byDefault) => {
-      const attribute = find(name, Kind.STRING);
-      return attribute ? utf8.decode(attribute.s) : byDefault;
-    },
-    strings: (name) => find(name, Kind.STRINGS)?.strings.map((bytes) => utf8.decode(bytes)),
-    tensor: (name) => find(name, Kind.TENSOR)?.t,
-  };
+  }
+  has(name: string): boolean {
+    return this.node.attribute.some((attribute) => attribute.name === name);
+  }
+  int(name: string, byDefault: number): number {
+    return Number(this.find(name, Kind.INT)?.i ?? byDefault);
+  }
+  ints(name: string): number[] | undefined {
+    return this.find(name, Kind.INTS)?.ints.map(Number);
+  }
+  float(name: string, byDefault: number): number {
+    const attribute = this.find(name, Kind.FLOAT);
+    return attribute ? decimalOf(attribute.f) : byDefault;
+  }
+  floats(name: string): number[] | undefined {
+    return this.find(name, Kind.FLOATS)?.floats;
+  }
+  string(name: string, byDefault: string): string {
+    const attribute = this.find(name, Kind.STRING);
+    return attribute ? utf8.decode(attribute.s) : byDefault;
+  }
+  strings(name: string): string[] | undefined {
+    return this.find(name, Kind.STRINGS)?.strings.map((bytes) => utf8.decode(bytes));
+  }
+  tensor(name: string): TensorProto | undefined {
+    return this.find(name, Kind.TENSOR)?.t;
+  }
 }
+
+/** Returns a reader of a node's attributes. */
+export const attributesOf = (node: NodeProto): Attributes => new NodeAttributes(node);
 
 /** Makes attributes from names and values. */
 export function nodeAttributes(values: AttributeValues): AttributeProto[] {
-  return Object.entries(values).flatMap(([name, value]) =>
-    value === undefined ? [] : [attribute(name, value)],
-  );
+  const attributes: AttributeProto[] = [];
+  for (const name of Object.keys(values)) {
+    const value = values[name];
+    if (value !== undefined) attributes.push(attribute(name, value));
+  }
+  return attributes;
 }
 
 const isStrings = (value: object): value is readonly string[] =>
   Array.isArray(value) && typeof value[0] === 'string';
 
+const make = (fields: Partial<Omit<AttributeProto, '$typeName'>>) => create(AttributeProtoSchema, fields);
+
 function attribute(name: string, value: AttributeValue): AttributeProto {
-  const make = (fields: Partial<Omit<AttributeProto, '$typeName'>>) =>
-    create(AttributeProtoSchema, { name, ...fields });
-  if (typeof value === 'string') return make({ type: Kind.STRING, s: new TextEncoder().encode(value) });
+  if (typeof value === 'string') return make({ name, type: Kind.STRING, s: new TextEncoder().encode(value) });
   if (typeof value === 'number') {
     return floatAttributes.has(name)
-      ? make({ type: Kind.FLOAT, f: value })
-      : make({ type: Kind.INT, i: whole(name, value) });
+      ? make({ name, type: Kind.FLOAT, f: value })
+      : make({ name, type: Kind.INT, i: whole(name, value) });
   }
   if (isStrings(value)) {
-    return make({ type: Kind.STRINGS, strings: value.map((text) => new TextEncoder().encode(text)) });
+    return make({ name, type: Kind.STRINGS, strings: value.map((text) => new TextEncoder().encode(text)) });
   }
   if ('$typeName' in value) {
     return value.$typeName === 'onnx.TensorProto'
-      ? make({ type: Kind.TENSOR, t: value })
-      : make({ type: Kind.GRAPH, g: value });
+      ? make({ name, type: Kind.TENSOR, t: value })
+      : make({ name, type: Kind.GRAPH, g: value });
   }
   return floatAttributes.has(name)
-    ? make({ type: Kind.FLOATS, floats: [...value] })
-    : make({ type: Kind.INTS, ints: value.map((each) => whole(name, each)) });
+    ? make({ name, type: Kind.FLOATS, floats: [...value] })
+    : make({ name, type: Kind.INTS, ints: value.map((each) => whole(name, each)) });
 }
 
 function whole(name: string, value: number): bigint {
@@ -115,11 +135,12 @@ function whole(name: string, value: number): bigint {
 }
 
 /** Returns the graphs in a node's attributes: the branches of an If, the body of a Loop or Scan. */
-export function subgraphsOf(node: NodeProto): GraphProto[] {
-  const found: GraphProto[] = [];
-  for (const { g, graphs } of node.attribute) {
-    if (g) found.push(g);
-    found.push(...graphs);
+export function subgraphsOf({ attribute }: NodeProto): readonly GraphProto[] {
+  let found: GraphProto[] | undefined;
+  for (const { g, graphs } of attribute) {
+    if (g || graphs.length > 0) (found ??= []).push(...(g ? [g] : []), ...graphs);
   }
-  return found;
+  return found ?? none;
 }
+
+const none: readonly never[] = [];

@@ -35,28 +35,28 @@ export function know(facts: Facts, tensor: TensorProto): void {
 /** A node as seen by an inference rule. */
 export class InferContext {
   readonly node: NodeProto;
-  readonly #facts: Facts;
+  private readonly facts: Facts;
 
   constructor(facts: Facts, node: NodeProto) {
     this.node = node;
-    this.#facts = facts;
+    this.facts = facts;
   }
 
   get attributes(): Attributes {
     return attributesOf(this.node);
   }
   has(i: number): boolean {
-    return this.#name(i) !== '';
+    return this.name(i) !== '';
   }
   dtype(i: number): DType | undefined {
-    return this.#facts.types.get(this.#name(i))?.dtype;
+    return this.facts.types.get(this.name(i))?.dtype;
   }
   shape(i: number): Shape | undefined {
-    return this.#facts.types.get(this.#name(i))?.shape;
+    return this.facts.types.get(this.name(i))?.shape;
   }
   /** The elements of input i, if they are known. */
   contents(i: number): readonly Dimension[] | undefined {
-    return this.#facts.contents.get(this.#name(i));
+    return this.facts.contents.get(this.name(i));
   }
   /** The elements of input i, if all are known numbers. */
   integers(i: number): readonly number[] | undefined {
@@ -64,7 +64,7 @@ export class InferContext {
     return contents?.every((element) => typeof element === 'number') ? contents : undefined;
   }
   constant(i: number): TensorProto | undefined {
-    return this.#facts.constants.get(this.#name(i));
+    return this.facts.constants.get(this.name(i));
   }
   /** The attribute `axis`, counted from the front of input 0. */
   axis(byDefault: number): number | undefined {
@@ -73,7 +73,7 @@ export class InferContext {
   }
   /** Types of the outputs of a graph inside the node, from those of its inputs. */
   within(graph: GraphProto, inputs: readonly TensorType[]): TensorType[] {
-    const { types, contents, constants, infer } = this.#facts;
+    const { types, contents, constants, infer } = this.facts;
     const inner: Facts = {
       types: new Map(types),
       contents: new Map(contents),
@@ -87,9 +87,9 @@ export class InferContext {
   }
   /** Returns the same node with other types or shapes of its inputs. */
   with(types: Partial<Pick<InferContext, 'dtype' | 'shape'>>): InferContext {
-    return Object.assign(new InferContext(this.#facts, this.node), types);
+    return Object.assign(new InferContext(this.facts, this.node), types);
   }
-  #name(i: number): string {
+  private name(i: number): string {
     return this.node.input[i] ?? '';
   }
 }

@@ -113,12 +113,8 @@ export abstract class Graph extends OpWriter implements Facts {
     count = 1,
   ): Value[] {
     checkNode(op, inputs, attributes);
-    const typed = inputs.find(
-      (input) => typeof input === 'string' && this.types.get(input)?.dtype !== undefined,
-    );
-    const dtype = typeof typed === 'string' ? this.types.get(typed)?.dtype : undefined;
     const input = inputs.map((operand) =>
-      typeof operand === 'number' ? this.scalar(operand, dtype) : (operand ?? ''),
+      typeof operand === 'number' ? this.scalar(operand, this.#typeAmong(inputs)) : (operand ?? ''),
     );
     while (input.at(-1) === '') input.pop();
     const output = this.outputsOf(op, count);
@@ -127,6 +123,15 @@ export abstract class Graph extends OpWriter implements Facts {
     this.#inherited = [];
     this.append(node);
     return output;
+  }
+
+  /** Returns the type of the first operand that has one. */
+  #typeAmong(operands: readonly (Operand | undefined)[]): DType | undefined {
+    for (const operand of operands) {
+      const dtype = typeof operand === 'string' ? this.types.get(operand)?.dtype : undefined;
+      if (dtype !== undefined) return dtype;
+    }
+    return undefined;
   }
 
   /** Gives the next node attributes of another one, after its own. */
@@ -298,10 +303,8 @@ export function capturedBy(node: NodeProto): readonly string[] {
 }
 
 /** Returns the values that a node reads: its inputs, then the values of its graph that its subgraphs read. */
-export function readBy(node: NodeProto): readonly string[] {
-  const captured = capturedBy(node);
-  return captured.length === 0 ? node.input : [...node.input, ...captured];
-}
+export const readBy = (node: NodeProto): readonly string[] =>
+  subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
 
 function freeIn(graph: GraphProto): string[] {
   const own = new Set(

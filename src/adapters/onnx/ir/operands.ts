@@ -28,13 +28,15 @@ export function checkNode(op: unknown, inputs: unknown, attributes: AttributeVal
   if (typeof op !== 'string' || op === '') refuse(`op: its name must be a string, got ${show(op)}.`);
   if (!Array.isArray(inputs))
     refuse(`${op}: its inputs must be a list of values and numbers, got ${show(inputs)}.`);
-  inputs.forEach((input: unknown, i) => {
+  for (let i = 0; i < inputs.length; i++) {
+    const input: unknown = inputs[i];
     if (input !== undefined && typeof input !== 'string' && typeof input !== 'number')
       refuse(`${op}: input ${i} must be a value of the graph or a number, got ${show(input)}.`);
-  });
+  }
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes))
     refuse(`${op}: its attributes must be an object, got ${show(attributes)}.`);
-  for (const [name, value] of Object.entries(attributes)) {
+  for (const name of Object.keys(attributes)) {
+    const value = attributes[name];
     if (!isAttribute(value))
       refuse(`${op}: attribute ${name} must be a number, a string or a list of these, got ${show(value)}.`);
   }

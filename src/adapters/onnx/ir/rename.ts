@@ -3,6 +3,7 @@ import { subgraphsOf } from './attributes.ts';
 
 /** Renames values and nodes of a graph and its subgraphs, in place. */
 export function renameValues(graph: GraphProto, names: ReadonlyMap<string, string>): void {
+  if (names.size === 0) return;
   const renamed = (name: string) => names.get(name) ?? name;
   for (const value of [...graph.input, ...graph.output, ...graph.initializer, ...graph.valueInfo]) {
     value.name = renamed(value.name);

@@ -63,9 +63,9 @@ export function broadcastShapes(shapes: readonly (Shape | undefined)[]): Shape |
   for (const shape of shapes) {
     if (shape === undefined) return undefined;
     const rank = Math.max(result.length, shape.length);
-    const at = (s: Shape, i: number) => (i < rank - s.length ? 1 : s[i - rank + s.length]);
-    const before = result;
-    result = range(rank).map((i) => broadcastDimension(at(before, i), at(shape, i)));
+    const joined: Dimension[] = [];
+    for (let i = -rank; i < 0; i++) joined.push(broadcastDimension(result.at(i) ?? 1, shape.at(i) ?? 1));
+    result = joined;
   }
   return result;
 }

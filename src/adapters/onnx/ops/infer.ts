@@ -18,7 +18,7 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   if (constant !== undefined) return know(facts, renamedTensor(constant, node.output[0]));
   const op = opOf(node);
   const types = op?.infer?.(c);
-  const fallback = node.input.findIndex((_, i) => isFloat(c.dtype(i)));
+  const fallback = types === undefined ? node.input.findIndex((_, i) => isFloat(c.dtype(i))) : -1;
   node.output.forEach((output, k) => {
     if (output === '') return;
     const declared = facts.types.get(output);

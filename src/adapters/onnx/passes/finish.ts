@@ -33,9 +33,13 @@ export function finish(model: Model): void {
  */
 function nameOutputs(graph: GraphProto): void {
   const outputs = new Set(graph.output.map(({ name }) => name));
-  const fixed = new Set([...outputs, ...graph.node.flatMap(capturedBy)]);
-  const made = new Set(graph.node.flatMap(({ output }) => output));
   const names = new Map<string, string>();
+  const made = new Set<string>();
+  const fixed = new Set(outputs);
+  for (const node of graph.node) {
+    for (const output of node.output) made.add(output);
+    for (const captured of capturedBy(node)) fixed.add(captured);
+  }
   graph.node = graph.node.filter((node) => {
     const [value, output] = [node.input[0], node.output[0]];
     if (!isIdentity(node) || !outputs.has(output)) return true;
@@ -44,11 +48,15 @@ function nameOutputs(graph: GraphProto): void {
     return false;
   });
   if (names.size === 0) return;
-  const nameOf = (value: string): string => names.get(value) ?? value;
-  for (const node of graph.node) {
-    node.input = node.input.map(nameOf);
-    node.output = node.output.map(nameOf);
+  for (const { input, output } of graph.node) {
+    replaceIn(input, names);
+    replaceIn(output, names);
   }
+}
+
+/** Replaces names in a list, in place. */
+function replaceIn(list: string[], names: ReadonlyMap<string, string>): void {
+  for (let i = 0; i < list.length; i++) list[i] = names.get(list[i]) ?? list[i];
 }
 
 /**
@@ -78,7 +86,8 @@ function shareResults(graph: GraphProto): void {
   graph.node = graph.node.filter((node) => {
     const [output, ...more] = node.output;
     if (node.attribute.length > 0 || more.length > 0 || opOf(node)?.draws !== undefined) return true;
-    const key = [opKey(node), ...node.input.map((name) => sources.get(name) ?? name)].join('\n');
+    let key = opKey(node);
+    for (const name of node.input) key += `\n${sources.get(name) ?? name}`;
     const known = first.get(key);
     if (known === undefined) first.set(key, output);
     if (known === undefined || outputs.has(output)) return true;
@@ -91,7 +100,7 @@ function shareResults(graph: GraphProto): void {
 /** Makes the nodes of a graph and its subgraphs read other values, in place. */
 function readInstead(graph: GraphProto, sources: ReadonlyMap<string, string>): void {
   for (const node of graph.node) {
-    node.input = node.input.map((name) => sources.get(name) ?? name);
+    replaceIn(node.input, sources);
     for (const subgraph of subgraphsOf(node)) {
       readInstead(subgraph, sources);
       for (const output of subgraph.output) output.name = sources.get(output.name) ?? output.name;

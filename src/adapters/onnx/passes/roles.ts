@@ -6,14 +6,15 @@
 
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
-import { opKey } from '../ir/domain.ts';
+import { isStandard, opKey } from '../ir/domain.ts';
 import { biasRole, roleNamed, type Op, type Role } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { isFloat, isNarrow, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
 import { ops } from '../ops/index.ts';
 
 /** Name of a node's op, without the domain of ONNX Runtime's optimized ops. */
-const plainOp = (node: NodeProto): string => opKey(node).replace(/^com\.microsoft(\.\w+)?::/, '');
+const plainOp = (node: NodeProto): string =>
+  isStandard(node) ? node.opType : opKey(node).replace(/^com\.microsoft(\.\w+)?::/, '');
 const opOf = (node: NodeProto): Op | undefined => ops.get(plainOp(node));
 
 /** Most nodes through which a tensor is followed. */
@@ -93,7 +94,7 @@ export function learnedValues(
 
 /** True for the scale and the zero point of values that are quantized by their range. */
 const isRange = (node: NodeProto, value: string): boolean =>
-  opOf(node)?.scaleOutput !== undefined && value !== node.output[0];
+  value !== node.output[0] && opOf(node)?.scaleOutput !== undefined;
 
 /** Returns the scales of values that are quantized by their range, and their products with constants. */
 export function quantizedScales(

@@ -60,8 +60,7 @@ export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): F
   const frozenReads = allReadBy(first.graph.node);
   first.graph.input = first.graph.input.filter(({ name }) => frozenReads.has(name));
 
-  const own = new Set(parts.frozen);
-  graph.node = graph.node.filter((node) => !own.has(node));
+  graph.node = graph.node.filter((node) => !parts.frozen.has(node));
   prune(graph);
   const reads = allReadBy(graph.node);
   graph.input = [
@@ -85,14 +84,12 @@ const allReadBy = (nodes: readonly NodeProto[]): ReadonlySet<string> => new Set(
 function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
   const moving = new Set(parameters);
   const still = new Set(graph.input.map(({ name }) => name).filter((name) => !parameters.has(name)));
-  const data = new Set(still);
-  const frozen: NodeProto[] = [];
-  const others: NodeProto[] = [];
+  const frozen = new Set<NodeProto>();
   for (const node of graph.node) {
     const inputs = readBy(node);
     const isMoving = opOf(node)?.draws !== undefined || inputs.some((name) => moving.has(name));
     const isFrozen = !isMoving && inputs.some((name) => still.has(name));
-    (isFrozen ? frozen : others).push(node);
+    if (isFrozen) frozen.add(node);
     for (const output of node.output) {
       if (output === '') continue;
       if (isMoving) moving.add(output);
@@ -100,10 +97,10 @@ function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
     }
   }
   const results = graph.output.map(({ name }) => name);
-  if (!frozen.some(isWorthKeeping) || results.some((name) => still.has(name))) return null;
-  const reads = allReadBy(others);
-  const features = frozen
+  if (![...frozen].some(isWorthKeeping) || results.some((name) => still.has(name))) return null;
+  const reads = allReadBy(graph.node.filter((node) => !frozen.has(node)));
+  const features = [...frozen]
     .flatMap(({ output }) => output)
-    .filter((name) => name !== '' && reads.has(name) && !data.has(name));
+    .filter((name) => name !== '' && reads.has(name));
   return { frozen, features };
 }
