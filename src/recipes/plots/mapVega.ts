@@ -41,26 +41,39 @@ function dataOf(figure: MapFigure): object[] {
   const { width, height } = figure.attributes;
   const box = { left: 0, top: 0, right: width, bottom: height };
   const isHeatmap = figure.kind === 'heatmap';
+  const points = pathPoints(figure);
   const regions = () => regionsOf(figure, box).slice(figure.kind === 'contour' ? 1 : 0);
   return [
     { name: 'regions', values: isHeatmap ? heatmapCells(figure) : regions() },
     { name: 'gaps', values: isHeatmap ? [] : gapCells(figure) },
-    { name: 'points', values: pathPoints(figure) },
+    { name: 'points', values: points },
+    { name: 'markers', values: points.filter(({ x }) => x !== null) },
     { name: 'labels', values: labelsOf(figure, box) },
   ];
 }
 
+/** A point of a path; its place is null where it has none, which breaks the line. */
+interface PathPoint {
+  readonly x: number | null;
+  readonly y: number | null;
+}
+
+const numberOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+/** Returns the place of a point; JSON turns other numbers than finite ones into null, which Vega would draw at 0. */
+const placeOf = (x: number, y: number): PathPoint =>
+  Number.isFinite(x) && Number.isFinite(y) ? { x, y } : { x: null, y: null };
+
 /** Returns the points of all paths, with the colors of their lines and markers. */
-const pathPoints = ({ field, attributes: { paths } }: MapFigure): object[] =>
+const pathPoints = ({ field, attributes: { paths } }: MapFigure): PathPoint[] =>
   paths.flatMap(({ name, path, color }, k) =>
     Array.from(path.x, (at, t) => ({
       name,
-      x: at,
-      y: path.y[t],
+      ...placeOf(at, path.y[t]),
       color: color ?? lineColor(k),
       fill: markerColor(field, path.loss[t]),
-      loss: path.loss[t],
-      residual: path.residual[t],
+      loss: numberOrNull(path.loss[t]),
+      residual: numberOrNull(path.residual[t]),
     })),
   );
 
@@ -116,14 +129,21 @@ const pathLine: object = {
     {
       type: 'line',
       from: { data: 'path' },
-      encode: { enter: { ...atPoint, stroke: { field: 'color' }, strokeWidth: { value: 2.4 } } },
+      encode: {
+        enter: {
+          ...atPoint,
+          defined: { signal: 'datum.x !== null' },
+          stroke: { field: 'color' },
+          strokeWidth: { value: 2.4 },
+        },
+      },
     },
   ],
 };
 
 const pathMarker: object = {
   type: 'symbol',
-  from: { data: 'points' },
+  from: { data: 'markers' },
   encode: { enter: { ...atPoint, fill: { field: 'fill' }, stroke: { value: 'white' }, size: { value: 50 } } },
 };
 

@@ -45,3 +45,28 @@ it('a path with few markers is drawn over one with many, whatever their order', 
     expect(svg.indexOf(`>${names[0]}</text>`)).toBeLessThan(svg.indexOf(`>${names[1]}</text>`));
   }
 });
+
+it('a point of a path without a place breaks its line in Vega, which would draw null at 0', () => {
+  const data = fromGrid({ x: steps(5, 1), y: steps(-7, 1), z });
+  const path = {
+    x: [5, NaN, 7],
+    y: [-7, -6, -5],
+    loss: [1, NaN, Infinity],
+    residual: [0, 0, NaN],
+    inPlane: [1, 1, 1],
+  };
+  const figure = contourf(data, { paths: [{ name: 'p', path }] as never }).toVega();
+  const { data: tables } = JSON.parse(JSON.stringify(figure)) as {
+    data: { name: string; values: Record<string, unknown>[] }[];
+  };
+  const rows = (name: string) =>
+    tables
+      .find((table) => table.name === name)
+      ?.values.map(({ x, y, loss, residual }) => [x, y, loss, residual]);
+  expect(rows('markers')).toEqual([
+    [5, -7, 1, 0],
+    [7, -5, null, null],
+  ]);
+  expect(rows('points')?.[1]).toEqual([null, null, null, 0]);
+  expect(JSON.stringify(figure)).toContain('"defined":{"signal":"datum.x !== null"}');
+});
