@@ -194,3 +194,39 @@ function regressionStart(): number {
   dispose();
   return f;
 }
+
+describe('bounds of an optimizer', () => {
+  it.each([
+    [
+      'GradientDescentOptimizer',
+      () => new GradientDescentOptimizer({ learningRate: 0.5, lower: -0.2, upper: 0.3 }),
+    ],
+    ['LBFGSOptimizer', () => new LBFGSOptimizer({ learningRate: 0.5, lower: -0.2, upper: 0.3 })],
+  ] as const)('hold in applyGradients, too: %s', (_, make) =>
+    expectNoLeak(() => {
+      const problem = regression();
+      const optimizer = make();
+      for (let k = 0; k < 20; k++) {
+        train(optimizer, problem, 1, { sameFunction: k % 2 === 1 });
+        const weights = problem.w.dataSync();
+        expect(Math.max(...weights)).toBeLessThanOrEqual(Math.fround(0.3));
+        expect(Math.min(...weights)).toBeGreaterThanOrEqual(Math.fround(-0.2));
+      }
+      // Weights of 1, −2, 3, 0.5 and 1 would be best.
+      const signs = [...problem.w.dataSync()].map(Math.sign);
+      expect(signs).toEqual([1, -1, 1, 1, 1]);
+      problem.dispose();
+      optimizer.dispose();
+    }),
+  );
+
+  it('must be as many as there are weights, said in its name', () =>
+    expectNoLeak(() => {
+      const problem = regression();
+      const optimizer = new LBFGSOptimizer({ lower: [0, 1] });
+      const message = 'LBFGSOptimizer: lower has length 2; there are 5 unknowns.';
+      expect(() => optimizer.minimize(problem.loss, false, [problem.w])).toThrow(message);
+      problem.dispose();
+      optimizer.dispose();
+    }));
+});

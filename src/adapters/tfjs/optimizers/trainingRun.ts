@@ -66,6 +66,8 @@ export function trainingRun(
   memory: ParamSet = params,
 ): TrainingRun {
   const { length: n, layout } = params;
+  const admit = (x: Float64Array) => solver.admit?.(x, { n, precision: 'float32' });
+  admit(params.zeros()); // bounds must have n elements
   const plain = adam({ learningRate: () => ADAM_RATE * context.maxChange, ...boundsOf(solver, n) });
   const solverFor = (changes: Knowledge['changes']) => (changes === 'evaluations' ? plain : solver);
   const init = (changes: Knowledge['changes']) =>
@@ -93,7 +95,7 @@ export function trainingRun(
     solver: () => solverFor(run.changes),
     readVariables() {
       memory.copyInto(current);
-      solver.admit?.(current, { n, precision: 'float32' });
+      admit(current);
       const { x } = run.state;
       const shown = context.answer();
       if (current.every((value, i) => value === shown[i])) return;
@@ -142,6 +144,7 @@ export function trainingRun(
       const withSearch = run.changes === 'evaluations' ? null : options.withSearch;
       applyGradients(run, params, gradients, { ...options, withSearch, solver: context.solver() });
       if (project) context.projected(run.state.x, project);
+      admit(run.state.x);
       params.copyFrom(run.state.x);
       run.known = false;
     },
