@@ -57,6 +57,121 @@ test('poolings and their gradients stay in blocks', () => {
   expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([1, 3]);
 });
 
+/** Whole numbers from a seed, for shapes. */
+function shapes(seed: number) {
+  let state = seed;
+  const draw = () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+  return (low: number, high: number) => low + Math.floor(draw() * (high - low + 1));
+}
+
+/** Blocks of normalized convolutions with shortcuts, in widths and activations drawn at random. */
+function normalizedNetwork(seed: number) {
+  const draw = shapes(seed);
+  const g = graph({ seed });
+  const norm = (x: string, filters: number, kernel: number) =>
+    g.batchNorm(g.conv(x, filters, kernel, { padding: (kernel - 1) / 2, bias: draw(0, 1) === 0 }));
+  const act = (x: string) => [g.relu, g.tanh, g.sigmoid][draw(0, 2)](x);
+  let value = act(norm(g.input('x', ['N', [1, 3, 16][draw(0, 2)], 7, 6]), 16, 3));
+  for (let layers = draw(1, 3); layers > 0; layers--) {
+    const filters = 16 * draw(1, 2);
+    const first = norm(act(norm(value, filters, [1, 3][draw(0, 1)])), filters, 3);
+    const shortcut = draw(0, 1) === 0 ? norm(value, filters, 1) : g.conv(value, filters, 1);
+    value = act(draw(0, 1) === 0 ? g.add(first, shortcut) : g.mul(first, shortcut));
+  }
+  g.output('y', g.dense(draw(0, 1) === 0 ? g.globalAveragePool(value) : g.flatten(value), 3));
+  return g.toBytes();
+}
+
+test('normalized networks in blocks have the loss and gradients of float64', async () => {
+  const wrong: string[] = [];
+  for (let seed = 1; seed <= 25; seed++) {
+    const bytes = normalizedNetwork(seed);
+    const computedIn = async (precision: 'float32' | 'float64') => {
+      const model = await trainable(ort, bytes, { loss: 'mse', precision });
+      const [{ shape }] = model.inputs;
+      const dims = [5, ...(shape ?? []).slice(1).map(Number)];
+      const count = dims.reduce((a, b) => a * b);
+      const data = Float32Array.from({ length: count }, (_, i) => Math.sin(1.3 * i * i) + 0.5);
+      const target = Float32Array.from({ length: 15 }, (_, i) => Math.cos(i));
+      const problem = model.problem({ x: { data, dims }, target: { data: target, dims: [5, 3] } });
+      const gradient = new Float64Array(problem.p0.length);
+      const f = await problem.fg(problem.p0, gradient);
+      const again = await problem.fg(problem.p0, gradient);
+      const alone = await problem.fg(problem.p0, null);
+      await model.dispose();
+      return { values: [f, again, alone], gradient };
+    };
+    const [single, exact] = [await computedIn('float32'), await computedIn('float64')];
+    const scale = Math.max(...exact.gradient.map(Math.abs));
+    const error = Math.max(...exact.gradient.map((value, i) => Math.abs(value - single.gradient[i])));
+    const isNear = single.values.every((f) => Math.abs(f / exact.values[0] - 1) < 1e-5);
+    if (!(error <= 1e-4 * scale && isNear))
+      wrong.push(`seed ${seed}: ${error / scale}, ${single.values.join(' ')}`);
+  }
+  expect(wrong).toEqual([]);
+}, 120_000);
+
+test('ops between normalized convolutions stay in blocks, with the same statistics of the batch', async () => {
+  const g = graph({ seed: 1 });
+  const norm = (x: string) => g.batchNorm(g.conv(x, 16, 3, { padding: 1, bias: false }));
+  const first = g.relu(norm(g.input('x', ['N', 16, 8, 8])));
+  g.output('y', g.dense(g.globalAveragePool(g.relu(g.add(norm(first), first))), 4));
+  const standard = differentiate(g.toBytes(), { loss: 'mse' });
+  const size = (await blockSize(ort)) || 16;
+  const blocks = inBlocks(standard, size);
+  const proto = fromBinary(ModelProtoSchema, blocks).graph;
+  const count = (op: string) => proto?.node.filter(({ opType }) => opType === op).length;
+  expect([count('BatchNormalization'), count('Relu')]).toEqual([0, 0]);
+  // Into blocks: x, and the cotangent of the average. Out of them: the cotangents of both convolutions, for their weights.
+  expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([2, 2]);
+  if ((await blockSize(ort)) === 0) return;
+  const feeds = Object.fromEntries(
+    (proto?.input ?? []).map(({ name, type }) => {
+      const shape = type?.value.case === 'tensorType' ? type.value.value.shape?.dim : [];
+      const dims = (shape ?? []).map(({ value }) => (value.case === 'dimValue' ? Number(value.value) : 3));
+      const data = Float32Array.from(
+        { length: dims.reduce((a, b) => a * b, 1) },
+        (_, i) => Math.sin(i * i) + 0.2,
+      );
+      return [name, new ort.Tensor('float32', data, dims)] as const;
+    }),
+  );
+  const results = async (bytes: Uint8Array) => {
+    const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
+    const outputs = await session.run(feeds);
+    await session.release();
+    return outputs;
+  };
+  const [exact, found] = [await results(standard), await results(blocks)];
+  expect(Object.keys(found).filter((name) => name.startsWith('batch_of/'))).toHaveLength(4);
+  for (const [name, { data }] of Object.entries(exact)) {
+    const [numbers, others] = [Array.from(data, Number), Array.from(found[name].data, Number)];
+    const error = Math.max(...numbers.map((value, i) => Math.abs(value - others[i])));
+    expect([name, error < 1e-4 * Math.max(...numbers.map(Math.abs))]).toEqual([name, true]);
+  }
+});
+
+test('normalization by given statistics is the same in blocks', async () => {
+  const loss = async (graphOptimizationLevel: string) => {
+    const model = await trainable(ort, network(), {
+      loss: 'mse',
+      sessionOptions: { graphOptimizationLevel },
+    });
+    const data = Float32Array.from({ length: 5 * 3 * 72 }, (_, i) => Math.sin(1.3 * i));
+    const target = Float32Array.from({ length: 20 }, (_, i) => Math.sin(0.7 * i));
+    const feeds = { x: { data, dims: [5, 3, 9, 8] }, target: { data: target, dims: [5, 4] } };
+    const problem = model.problem(feeds, { inference: true });
+    const f = await problem.fg(problem.p0, null);
+    await model.dispose();
+    return f;
+  };
+  const [blocks, standard] = [await loss('all'), await loss('extended')];
+  expect(Math.abs(blocks / standard - 1)).toBeLessThan(1e-6);
+});
+
 test('where a trial of blocks fails, their size is 0', async () => {
   expect(await blockSize(web)).toBe(0);
   const refusing = {
@@ -99,16 +214,6 @@ test('gradients of weights are summed over samples on one thread of the processo
   expect(keeps({ sessionOptions: { intraOpNumThreads: 2 } })).toBe(false);
   expect(keeps({ sessionOptions: { intraOpNumThreads: 1 }, target: 'wasm' })).toBe(false);
 });
-
-/** Whole numbers from a seed, for shapes. */
-function shapes(seed: number) {
-  let state = seed;
-  const draw = () => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    return state / 2 ** 31;
-  };
-  return (low: number, high: number) => low + Math.floor(draw() * (high - low + 1));
-}
 
 /** One to three convolutions, and poolings, of sizes drawn at random, on an image of its size. */
 function randomNetwork(seed: number) {

@@ -46,8 +46,10 @@ export function wholeWeight(
   if (!isStatic(image) || !isStatic(outs) || !isStatic(shape) || sizeOf(outs) < FEWEST) return undefined;
   const [filters, inner] = shape;
   const isDepthwise = inner === 1 && filters === group;
+  // With strides, windows of one element see few places: a slice leaves the others out.
+  const skips = kernel.every((length) => length === 1) && strides.some((stride) => stride > 1);
   // In one group, channels lie along the last axis, where steps of the window would skip some.
-  const isPlain = group === 1 && dilations[1] === 1 && kernel.some((length) => length > 1);
+  const isPlain = group === 1 && dilations[1] === 1 && !skips;
   if (filters % ALIGNMENT !== 0 || !(isPlain || isDepthwise)) return undefined;
   const output = g.fresh('weight');
   const attributes = { kernel_shape: kernel, strides, dilations, pads, group };

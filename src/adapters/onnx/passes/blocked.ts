@@ -20,6 +20,7 @@ import { DType } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { byPhases } from './blockedPhases.ts';
+import { writeOnImages } from './blockedImages.ts';
 import { writeWeight } from './blockedWeights.ts';
 import { prune } from './prune.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
@@ -53,7 +54,10 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
     size,
     onlyRelu,
     reordered: new Map(),
+    masks: new Map(),
     channelsLast: new Map(),
+    normalizes: nodes.some((node) => opKey(node) === 'BatchNormalization'),
+    scaled: new Map(),
     taken: new Set(),
   };
   for (const node of nodes) {
@@ -64,6 +68,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
           convolve(blocks, node) ||
           convolveTransposed(blocks, node) ||
           pool(blocks, node) ||
+          writeOnImages(blocks, node) ||
           moveChannelsLast(blocks, node)));
     if (!isWritten) g.append(node);
     const source = movesChannelsBack(node);
@@ -94,9 +99,7 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
   const attributes = attributesOf(node);
   const [x, w, bias] = node.input;
   const shape = weightShape(g, w);
-  const form =
-    shape &&
-    formOf(shape, attributes.int('group', 1), size, Math.min(...(attributes.ints('strides') ?? [1])));
+  const form = shape && formOf(shape, attributes.int('group', 1), size, blocks.reordered.has(x));
   if (shape === undefined || form === undefined || !alwaysFits(attributes, shape, g.shapeOf(x))) return false;
   inferNode(g, node);
   const relu = blocks.onlyRelu.get(node.output[0]);
@@ -160,7 +163,7 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   const [inner, outer, ...kernel] = given;
   const group = attributes.int('group', 1);
   const shape = group === 1 ? [outer, inner, ...kernel] : given;
-  const form = formOf(shape, group, size);
+  const form = formOf(shape, group, size, blocks.reordered.has(x));
   inferNode(g, node);
   const type = g.types.get(node.output[0]);
   const window = flippedWindow(attributes, kernel, imageSizes(g.shapeOf(x)), imageSizes(type?.shape));

@@ -15,30 +15,28 @@ export type Form = 'depthwise' | 'blocks' | 'few channels';
 
 /** ReorderInput takes channels in multiples of this. */
 const ALIGNMENT = 4;
-/** Fewest channels that a convolution without strides is faster for. */
-const FEWEST = 3;
 /** Most multiply-adds with the padding of blocks, for each that is needed: beyond, it would be slower. */
 export const MOST_PADDING = 2;
 
 /**
  * The form in which a convolution of that weight, `[M, C/group, …]`, is faster in blocks; undefined if in none.
  *
- * @param stride - the shortest of both axes
+ * @param isThere - true if the image is in blocks already
  */
 export function formOf(
   [outer, inner, ...kernel]: readonly number[],
   group: number,
   size: number,
-  stride = 1,
+  isThere: boolean,
 ): Form | undefined {
-  if (kernel.every((length) => length === 1)) return undefined;
+  if (kernel.every((length) => length === 1))
+    return isThere && group === 1 && outer % size === 0 && inner % size === 0 ? 'blocks' : undefined;
   const isLong = upTo(outer, size) <= MOST_PADDING * outer;
   if (group !== 1) {
     const isDepthwise = inner === 1 && outer === group && outer % ALIGNMENT === 0;
     return isDepthwise && isLong ? 'depthwise' : undefined;
   }
-  // With strides, the result that goes back to the standard layout is small.
-  if (inner < size) return (inner >= FEWEST || stride > 1) && isLong ? 'few channels' : undefined;
+  if (inner < size) return isLong ? 'few channels' : undefined;
   return inner % ALIGNMENT === 0 && paddingOf([outer, inner], size) <= MOST_PADDING ? 'blocks' : undefined;
 }
 

@@ -25,9 +25,18 @@ export interface Blocks {
   readonly onlyRelu: ReadonlyMap<Value, NodeProto>;
   /** Values in the blocked layout, by the value in the standard one. */
   readonly reordered: Map<Value, Value>;
+  /** Values of other types than float32 in the layout, which have no way out of it: in the standard one, they are computed too. */
+  readonly masks: Map<Value, Value>;
   /** Values with channels along the last axis, by the same in the standard layout. */
   readonly channelsLast: Map<Value, Value>;
-  /** Relu nodes that a convolution has taken in. */
+  /** True if images are normalized by their batch: the ops between convolutions then run in the layout, too. */
+  readonly normalizes: boolean;
+  /** Results of x·scale + bias with one number a channel, where x is in the layout. */
+  readonly scaled: Map<
+    Value,
+    { readonly x: Value; readonly scale: Value; readonly bias?: Value | undefined }
+  >;
+  /** Relu nodes that another op has taken in. */
   readonly taken: Set<NodeProto>;
 }
 

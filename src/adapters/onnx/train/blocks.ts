@@ -78,7 +78,7 @@ const inputs = {
   'few.weight': [12, 4, 3, 3],
 };
 
-/** A model with a convolution in each form that {@link inBlocks} writes, a pooling, and gradients of weights. */
+/** A model with a convolution in each form that {@link inBlocks} writes, a pooling, a batch normalization, and gradients of weights. */
 function trial(): Uint8Array {
   const proto = create(GraphProtoSchema, { name: 'trial' });
   const g = new Builder(proto, opKnowledge);
@@ -100,6 +100,10 @@ function trial(): Uint8Array {
   g.keepsWeights = true;
   g.addOutput('e', weightCotangent(g, full, depthwise, 'weight', window));
   g.addOutput('f', weightCotangent(g, full, depthwise, 'deep', { ...window, group: 16 }));
+  const vectors = [1.5, 0.5, 0, 1].map((value) => g.constant(DType.FLOAT, [16], Array(16).fill(value)));
+  const batch = { training_mode: 1, momentum: 0 };
+  const [normalized] = g.ops('BatchNormalization', [depthwise, ...vectors], batch, 3);
+  g.addOutput('g', g.sum(g.op('Relu', [g.add(normalized, full)]), [0, 2, 3]));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];
   const model = create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: proto });
   return encodeModel(Object.assign(model, { graph: proto }));
@@ -131,7 +135,7 @@ async function computed(ort: Ort, model: Uint8Array): Promise<number[]> {
       const numbers = Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i + i));
       return [name, tensorOver(ort, 'float32', numbers, shape)] as const;
     });
-    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd', 'e', 'f']);
+    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
     return Object.values(results).flatMap(({ data }) => Array.from(data, Number));
   } finally {
     await session.release();
