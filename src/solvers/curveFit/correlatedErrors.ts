@@ -15,8 +15,7 @@ export type CovarianceMatrix = ArrayLike<ArrayLike<number>>;
 const ASYMMETRY = 1e-9;
 
 /** Returns true for a list of lists. */
-export const isMatrix = (value: unknown): value is CovarianceMatrix =>
-  isList(value) && value.length > 0 && isList(value[0]);
+export const isMatrix = (value: unknown): value is CovarianceMatrix => isList(value) && isList(value[0]);
 
 /**
  * Returns the standard deviations of all points, `[m]`; NaN for those whose variance is missing.
@@ -73,7 +72,7 @@ export function correlationRoot(
           `curveFit: a matrix sigma must be symmetric; sigma[${i}][${j}] is ${show(covariance[i][j])} and sigma[${j}][${i}] ${show(covariance[j][i])}.`,
         );
       }
-      root[row * k + column] = row === column ? 1 : given;
+      root[row * k + column] = given;
     }
   });
   if (factor(root, k, k)) return root;
