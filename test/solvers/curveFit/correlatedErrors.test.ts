@@ -233,6 +233,10 @@ describe('a covariance matrix', () => {
       'RangeError: curveFit: a matrix sigma must have 2 numbers in each row, as many as rows; sigma[1] has 9.',
     ],
     [[[4]], 'RangeError: curveFit: sigma has 1 values and ydata 2; there must be one for each.'],
+    [
+      change(1, 1, Infinity),
+      'RangeError: curveFit: sigma[1][1], a variance, must be a finite number > 0, got Infinity.',
+    ],
     [change(1, 1, 0), 'RangeError: curveFit: sigma[1][1], a variance, must be a finite number > 0, got 0.'],
     [
       change(1, 1, '9'),
