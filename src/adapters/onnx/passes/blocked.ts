@@ -12,6 +12,7 @@ import { OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, type Attributes } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
 import { readBy, type Value } from '../ir/graph.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
