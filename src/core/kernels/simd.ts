@@ -91,7 +91,7 @@ export function simdKernels({
     }
   }
 
-  /** Fills up the last group of the table, after `count` rows, with an address. */
+  /** Fills up the last group of the table, after `count` rows: projections read the first row again, which is in the cache. */
   function fillUp(count: number, address: number): void {
     for (let k = count; k < count + GROUP; k++) pointers[k] = address;
   }
