@@ -9,6 +9,7 @@ import {
   slbfgs,
   ssbfgs,
   ssbroyden,
+  type AskPhi,
   type Descent,
   type LastStep,
   type LineSearch,
@@ -182,7 +183,7 @@ describe('a step of a line-search method', () => {
       descent: scaledDescent(0.5).descent,
       lineSearch: search,
       initialStep: () =>
-        (function* () {
+        (function* (): Generator<AskPhi, number, Phi> {
           told.push((yield { alpha: 0.5, slope: false }).value);
           return 0.75;
         })(),
