@@ -326,9 +326,9 @@ describe('bounds of L-BFGS', () => {
   });
 
   it('begin anew where a search fails', () => {
-    const solver = lbfgs(box);
+    const solver = lbfgs({ ...box, memory: 1 });
     const state = started(solver, inBox);
-    for (let k = 0; k < 2; k++) stepFrom(solver, state, inBox);
+    for (let k = 0; k < 3; k++) stepFrom(solver, state, inBox);
     const wall: Problem = { ...inBox, fg: (_x, gradient) => (gradient?.fill(1), 1e9) };
     expect(runSync(solver.step(state), wall).kind).toBe('failed');
     const fresh = started(lbfgs(box), { ...inBox, p0: state.x });

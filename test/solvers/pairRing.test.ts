@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
+import { limitedMemory, type LimitedMemoryOptions } from '../../src/solvers/limitedMemory.ts';
 import { pairRing, placeOver } from '../../src/solvers/pairRing.ts';
 import { lineState, type LineState } from '../../src/solvers/searchAlong.ts';
 import { difference } from './walk.ts';
@@ -25,8 +25,8 @@ describe('a place whose arrays become rows', () => {
 });
 
 /** A memory of three pairs, with steps from the last point along sin((k + 1)i) that meet the curvatures 1 to 4, times `sign`. */
-function memory() {
-  const descent = limitedMemory(() => 3, { modifiedSecant: false });
+function memory(options: LimitedMemoryOptions = {}) {
+  const descent = limitedMemory(() => 3, { modifiedSecant: false, ...options });
   const pairs = descent.init({ n, precision: 'float64' });
   const state: LineState = lineState({ n, precision: 'float64' }, () => descent.vector!(pairs));
   state.gradient.forEach((_, i, g) => (g[i] = Math.cos(i)));
@@ -42,10 +42,14 @@ function memory() {
     [state.x, state.trial] = [state.trial, state.x];
     [state.gradient, state.trialGradient] = [state.trialGradient, state.gradient];
   };
-  /** ‖p + H∇f‖∞, with H by its recursion from the pairs learned. */
-  const error = () => {
+  const direction = () => {
     const out = new Float64Array(n);
     descent.apply(pairs, state.gradient, out);
+    return out;
+  };
+  /** ‖p + H∇f‖∞, with H by its recursion from the pairs learned. */
+  const error = () => {
+    const out = direction();
     const kept = learned.slice(-3);
     const { s, y } = kept[kept.length - 1];
     const expected = timesH(kept, dot(s, y) / dot(y, y), [...state.gradient]);
@@ -54,7 +58,7 @@ function memory() {
       expected,
     );
   };
-  return { descent, pairs, learned, learn, error };
+  return { descent, pairs, learned, learn, direction, error };
 }
 
 describe('long pairs', () => {
@@ -74,6 +78,20 @@ describe('long pairs', () => {
       expect(error()).toBeLessThan(1e-10);
     }
   });
+
+  it.each([{ damping: true }, { selfScaling: true }, { modifiedSecant: true }])(
+    'are the same with arrays left to them as without: %o',
+    (options) => {
+      const [left, kept] = [true, false].map((leaves) => {
+        const { learn, direction } = memory(options);
+        return [1, 1, -1, 1].flatMap((sign, k) => {
+          learn(k, sign, leaves);
+          return [...direction()];
+        });
+      });
+      expect(difference(left, kept)).toBeLessThan(1e-10);
+    },
+  );
 
   it('are forgotten with the sums of the newest', () => {
     const { descent, learn, learned, error, pairs } = memory();
