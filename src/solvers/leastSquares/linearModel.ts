@@ -65,7 +65,7 @@ export function* linearize(model: LinearModel, box: Box | null, known: boolean):
       precision,
       sizes,
       bounds: box,
-      shortens: rounded || scheme === '2-point' ? undefined : 0,
+      shortens: rounded ? undefined : 0,
     });
     if (failed >= 0) {
       model.obstacle = obstacleOfColumn(failed, x);

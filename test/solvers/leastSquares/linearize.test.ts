@@ -16,16 +16,18 @@ function situation(isDefined: (x: ArrayLike<number>) => boolean = () => true, wr
     isPlain: false,
   });
   state.x.set([2, 1]);
+  const points: number[][] = [];
   const problem: Problem = {
     p0: Float64Array.of(2, 1),
     fg: () => NaN,
     residuals(x, r, J) {
+      points.push([...x]);
       r.set([isDefined(x) ? x[0] ** 3 : NaN, 3 * x[1]]);
       if (writes) J?.set([isDefined(x) && x[0] < 5 ? 3 * x[0] ** 2 : NaN, 0, 0, 3]);
     },
   };
   const run = (known = false) => runUnguarded(linearize(state, null, known), problem);
-  return { state, problem, run };
+  return { state, problem, run, points };
 }
 
 it('the state chooses between JJᵀ, products and J', () => {
@@ -63,6 +65,24 @@ describe('a linear model', () => {
   });
 });
 
+it('residuals that are known are not evaluated again', () => {
+  const { state, problem, run, points } = situation((x) => x[0] < 5 && x[0] > -1);
+  run();
+  expect(points[0]).toEqual([2, 1]);
+  points.length = 0;
+  state.trial.set([1, 2]);
+  state.trialResiduals.set([1, 6]);
+  expect(runUnguarded(accept(state, null, 37), problem)).toBe(true);
+  expect(state.residuals).toEqual(Float64Array.of(1, 6));
+  // Of a point that is not accepted, and of the iterate after it.
+  state.trial.set([6, 0]);
+  state.trialResiduals.set([216, 0]);
+  expect(runUnguarded(accept(state, null, 36), problem)).toBe(false);
+  expect(runUnguarded(refine(state, null, { damping: 1, growth: 2, radius: 0 }), problem)).toBe(true);
+  expect(points.filter(([a]) => a === 1).map(([, b]) => b === 2)).not.toContain(true);
+  expect(points.filter(([a, b]) => a === 6 && b === 0)).toEqual([]);
+});
+
 describe('central differences', () => {
   const before = { damping: 0.5, growth: 2, radius: 3 };
   const changed = { damping: 1e9, growth: 512, radius: 1e-9 };
@@ -97,12 +117,14 @@ describe('central differences', () => {
 
   it('leave the forward ones where only these have values', () => {
     const step = 2 ** -26 * 2;
-    const { state, problem, run } = situation((x) => x[0] >= 2 && x[0] < 2 + 2 * step);
+    const { state, problem, run, points } = situation((x) => x[0] >= 2 && x[0] < 2 + 2 * step);
     run();
+    points.length = 0;
     const J = state.jacobian.slice();
     Object.assign(state, changed);
     expect(runUnguarded(refine(state, null, before), problem)).toBe(false);
     expect(state).toMatchObject({ ...changed, scheme: '2-point', ready: true });
     expect(state.jacobian).toEqual(J);
+    expect(points).not.toContainEqual([2, 1]);
   });
 });
