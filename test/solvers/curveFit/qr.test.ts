@@ -121,4 +121,24 @@ describe('a matrix', () => {
     expect([0.99e-3, 1.01e-3].map((tolerance) => pivotedQr(near, 2, 2, tolerance).rank)).toEqual([2, 1]);
     expect(pivotedQr(new Float64Array(4), 2, 2, 1e-10).rank).toBe(0);
   });
+
+  it('remains as it is', () => {
+    const A = Float64Array.of(1, 2, 3, 4, 5, 6);
+    pivotedQr(A, 3, 2, 1e-10);
+    expect([...A]).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it.each([
+    [[-1, 1, 1e-9, 1]],
+    [[0, 1, -1, 1]],
+    [[-1, 0, 0, -1]],
+    [[1, 0, 0, 0, -1, 0, 0, 1e-9, 1]],
+    [[-1, 0, 0, 0, -1, 1e-9, 0, 0, 1]],
+  ])('is factored to its digits where a reflection hardly moves a column: %j', (values) => {
+    const n = Math.sqrt(values.length);
+    const x = Float64Array.from({ length: n }, (_, j) => j + 2);
+    const b = x.map((_, i) => inner(values.slice(i * n, (i + 1) * n), x));
+    const { x: found } = solveByQr(pivotedQr(Float64Array.from(values), n, n, 1e-12), b);
+    found.forEach((value, j) => expect(value).toBeCloseTo(x[j], 12));
+  });
 });
