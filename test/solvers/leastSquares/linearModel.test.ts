@@ -3,6 +3,7 @@ import { runUnguarded } from '../../../src/core/drive.ts';
 import {
   chooseScale,
   columnNorms,
+  isFar,
   linearize,
   raiseScale,
   WIDE_SPREAD,
@@ -197,4 +198,16 @@ describe('D', () => {
     expect([...columnNorms(Float64Array.of(3, 0, 4, -2, 0, 0), 2)]).toEqual([5, 2]);
     expect([...columnNorms(Float64Array.of(3, 0, 4), 3)]).toEqual([3, 0, 4]);
   });
+});
+
+it.each([
+  // |xⱼ|·‖Jeⱼ‖ is more than 1e5 times the size of the values, for one unknown at least.
+  [[3, -2e5], [1, 4], 7.9, true],
+  [[3, -2e5], [1, 4], 8.1, false],
+  [[2e5, 3], [4, 1], 7.9, true],
+  [[2e5, 3], [0.25, 1], 0.6, false],
+  [[2e5, 3], [4, 1], 0, false],
+  [[0, 0], [4, 1], 1, false],
+])('unknowns %j with columns of %j are far from 0 for values of size %d: %s', (x, norms, size, far) => {
+  expect(isFar(x, Float64Array.from(norms), size)).toBe(far);
 });
