@@ -50,49 +50,32 @@ export interface Attributes {
   readonly tensor: (name: string) => TensorProto | undefined;
 }
 
-class NodeAttributes implements Attributes {
-  private readonly node: NodeProto;
-
-  constructor(node: NodeProto) {
-    this.node = node;
-  }
-  private find(name: string, kind: Kind): AttributeProto | undefined {
-    const attribute = this.node.attribute.find((candidate) => candidate.name === name);
+/** Returns a reader of a node's attributes. */
+export function attributesOf(node: NodeProto): Attributes {
+  const find = (name: string, kind: Kind): AttributeProto | undefined => {
+    const attribute = node.attribute.find((candidate) => candidate.name === name);
     if (attribute !== undefined && attribute.type !== kind && attribute.type !== Kind.UNDEFINED) {
       refuse(`attribute ${name} must be ${Kind[kind]}; it is ${Kind[attribute.type] ?? attribute.type}.`);
     }
     return attribute;
-  }
-  has(name: string): boolean {
-    return this.node.attribute.some((attribute) => attribute.name === name);
-  }
-  int(name: string, byDefault: number): number {
-    return Number(this.find(name, Kind.INT)?.i ?? byDefault);
-  }
-  ints(name: string): number[] | undefined {
-    return this.find(name, Kind.INTS)?.ints.map(Number);
-  }
-  float(name: string, byDefault: number): number {
-    const attribute = this.find(name, Kind.FLOAT);
-    return attribute ? decimalOf(attribute.f) : byDefault;
-  }
-  floats(name: string): number[] | undefined {
-    return this.find(name, Kind.FLOATS)?.floats;
-  }
-  string(name: string, byDefault: string): string {
-    const attribute = this.find(name, Kind.STRING);
-    return attribute ? utf8.decode(attribute.s) : byDefault;
-  }
-  strings(name: string): string[] | undefined {
-    return this.find(name, Kind.STRINGS)?.strings.map((bytes) => utf8.decode(bytes));
-  }
-  tensor(name: string): TensorProto | undefined {
-    return this.find(name, Kind.TENSOR)?.t;
-  }
+  };
+  return {
+    has: (name) => node.attribute.some((attribute) => attribute.name === name),
+    int: (name, byDefault) => Number(find(name, Kind.INT)?.i ?? byDefault),
+    ints: (name) => find(name, Kind.INTS)?.ints.map(Number),
+    float(name, byDefault) {
+      const attribute = find(name, Kind.FLOAT);
+      return attribute ? decimalOf(attribute.f) : byDefault;
+    },
+    floats: (name) => find(name, Kind.FLOATS)?.floats,
+    string: (name, byDefault) => {
+      const attribute = find(name, Kind.STRING);
+      return attribute ? utf8.decode(attribute.s) : byDefault;
+    },
+    strings: (name) => find(name, Kind.STRINGS)?.strings.map((bytes) => utf8.decode(bytes)),
+    tensor: (name) => find(name, Kind.TENSOR)?.t,
+  };
 }
-
-/** Returns a reader of a node's attributes. */
-export const attributesOf = (node: NodeProto): Attributes => new NodeAttributes(node);
 
 /** Makes attributes from names and values. */
 export function nodeAttributes(values: AttributeValues): AttributeProto[] {

@@ -36,14 +36,16 @@ export function know(facts: Facts, tensor: TensorProto): void {
 export class InferContext {
   readonly node: NodeProto;
   private readonly facts: Facts;
+  private read: Attributes | undefined;
 
   constructor(facts: Facts, node: NodeProto) {
     this.node = node;
     this.facts = facts;
   }
 
+  /** The node's attributes; their reader is made when a rule asks for it. */
   get attributes(): Attributes {
-    return attributesOf(this.node);
+    return (this.read ??= attributesOf(this.node));
   }
   has(i: number): boolean {
     return this.name(i) !== '';
