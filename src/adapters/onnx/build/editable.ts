@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { gatherConstants } from '../passes/constants.ts';
+import { separateMerged, storedIn } from '../passes/merged.ts';
 import { baseOpset, upgradeOpset } from '../passes/opset.ts';
 import { isStandard } from '../ir/domain.ts';
 import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
@@ -25,6 +26,7 @@ export const emptyModel = (): Model =>
  */
 export function editableModel(bytes: Uint8Array, externalData?: ExternalData): Model {
   const model = decodeModel(bytes, externalData);
+  separateMerged(model, storedIn(model.graph));
   const version = Number(model.opsetImport.find(isStandard)?.version ?? 0);
   if (version < baseOpset && model.functions.length > 0) {
     throw new OnnxError([

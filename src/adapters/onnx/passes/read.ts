@@ -11,6 +11,7 @@ import { gatherConstants, type Origin } from './constants.ts';
 import { fixInputs, fixShapes, type FixedInputs, type FixedShapes } from './fix.ts';
 import { inlineFunctions } from './inline.ts';
 import { expand } from './lower.ts';
+import { separateMerged, storedIn } from './merged.ts';
 import { hoistConstants } from './nested.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
@@ -44,6 +45,7 @@ export function read(
   { externalData, precision, freeBatch, fix = {}, shapes = {} }: ReadOptions = {},
 ): ModelRead {
   const model = decodeModel(bytes, externalData);
+  separateMerged(model, storedIn(model.graph));
   nameDomains(model);
   leaveMapsOut(model.graph);
   const { names: nested, inFunctions } = hoistConstants(model);

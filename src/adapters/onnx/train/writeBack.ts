@@ -5,6 +5,7 @@ import { attributesOf, nodeAttributes } from '../ir/attributes.ts';
 import { constantTensor, isConstant } from '../ir/constant.ts';
 import { isIdentity } from '../ir/node.ts';
 import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
+import { separateMerged, storedIn } from '../passes/merged.ts';
 import { nestedConstants, type Nested } from '../passes/nested.ts';
 import { toInference } from '../passes/inference.ts';
 import type { Copy } from '../passes/ties.ts';
@@ -50,9 +51,15 @@ export function writeBack(
   const model = fromBinary(ModelProtoSchema, file);
   const { graph } = model;
   if (graph === undefined) return file;
+  const whole = remembered(() => decodeModel(bytes, externalData).graph);
+  separateMerged(Object.assign(model, { graph }), (name) => storedIn(whole())(name));
   const isInPlace = overwriteStored(model, graph, tensors);
   const apart = copies.filter(({ tied }) => !tied);
-  const originals = remembered(() => decodeModel(bytes, externalData).graph);
+  const originals = remembered(() => {
+    const original = decodeModel(bytes, externalData);
+    separateMerged(original, storedIn(original.graph));
+    return original.graph;
+  });
   const isDetached = detachCopies(graph, originals, apart, copies, tensors);
   const isReplaced = replaceListed(graph, apart, tensors);
   if (inference) {
