@@ -229,4 +229,39 @@ describe('bounds of an optimizer', () => {
       problem.dispose();
       optimizer.dispose();
     }));
+
+  it('must agree with the constraints of layers', () =>
+    expectNoLeak(async () => {
+      const problem = regression();
+      const made = (kernelConstraint: ReturnType<typeof tf.constraints.nonNeg>) => {
+        const model = tf.sequential({
+          layers: [tf.layers.dense({ units: 1, inputShape: [5], kernelConstraint, useBias: false })],
+        });
+        model.setWeights([problem.w]);
+        const optimizer = new LBFGSOptimizer({ lower: -0.2, upper: 0.3 }).attach(model);
+        model.compile({ optimizer, loss: 'meanSquaredError' });
+        return { model, optimizer };
+      };
+      const y = tf.ones([4, 1]);
+      const x = tf.tensor2d([[1, 2, 3, 4, -5], [2, 1, 0, 3, 1], [0, 0, 1, -1, 2], [1, 1, 1, 1, 1]]); // prettier-ignore
+      const agreeing = made(tf.constraints.nonNeg());
+      await agreeing.model.fit(x, y, { batchSize: 4, epochs: 5, verbose: 0 });
+      const [kernel] = agreeing.model.getWeights();
+      expect(Math.min(...kernel.dataSync())).toBeGreaterThanOrEqual(0);
+      expect(Math.max(...kernel.dataSync())).toBeLessThanOrEqual(Math.fround(0.3));
+      const { model, optimizer } = made(tf.constraints.unitNorm({ axis: 0 }));
+      const { value, grads } = optimizer.computeGradients(
+        () => x.matMul(model.getWeights()[0]).sub(1).square().mean(),
+        model.trainableWeights.map((weight) => weight.read() as tf.Variable),
+      );
+      expect(() => optimizer.applyGradients(grads)).toThrow(
+        /^LBFGSOptimizer: lower and upper: the layer constraints of the attached model set weight \d to .* beyond its bounds/,
+      );
+      tf.dispose([value, grads, x, y]);
+      for (const each of [agreeing, { model, optimizer }]) {
+        each.optimizer.dispose();
+        each.model.dispose();
+      }
+      problem.dispose();
+    }));
 });

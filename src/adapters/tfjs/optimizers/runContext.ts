@@ -48,6 +48,8 @@ export interface Knowledge {
 
 /** The options of an optimizer used by its runs. */
 export interface RunSettings {
+  /** Class name of the optimizer, for messages. */
+  readonly name: string;
   /** Largest change of a parameter per mini-batch. */
   maxChange: number;
   /** Called with a warning for the user. */

@@ -272,12 +272,11 @@ export class SolverOptimizer extends tf.Optimizer {
     variables: readonly tf.Variable[],
     among?: readonly tf.Variable[],
   ): void {
-    const run = this.runFor(variables);
     const { maxIterations: iterations, fullBatch } = this.options;
     const project = this.projectionOf(variables);
-    const { progress, stash } = run.minimize({ loss, among, iterations, fullBatch, project });
-    this.progress = progress;
-    this.stash = stash;
+    const run = this.runFor(variables);
+    const call = { loss, among, iterations, fullBatch, project };
+    ({ progress: this.progress, stash: this.stash } = run.minimize(call));
   }
 
   /**
@@ -289,11 +288,12 @@ export class SolverOptimizer extends tf.Optimizer {
     const { run } = this;
     const isSame = run !== null && sameList(run.params.variables, variables);
     if (isSame && run.memory === (memory ?? run.params)) return run;
-    const { maxChange } = this.rate;
-    const warn = (sentence: string) => warnOnce(this, `${this.getClassName()}: ${sentence}`);
+    const name = this.getClassName();
+    const warn = (sentence: string) => warnOnce(this, `${name}: ${sentence}`);
+    const settings = { name, warn, maxChange: this.rate.maxChange };
     const knowledge = isSame ? run.knowledge : this.takeLoaded(variables);
     const params = isSame ? run.params : tfParams(variables);
-    this.run = trainingRun(this.solver, params, { maxChange, warn }, knowledge, memory);
+    this.run = trainingRun(this.solver, params, settings, knowledge, memory);
     return this.run;
   }
 

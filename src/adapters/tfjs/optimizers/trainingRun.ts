@@ -5,6 +5,7 @@ import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncObjective } from '../../../core/problem.ts';
 import { normInf } from '../../../core/vector.ts';
 import { adam } from '../../../solvers/adam.ts';
+import type { Bounds } from '../../../core/question.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { fitWatch } from '../internals/model.ts';
 import type { TfParamSet } from '../tensors/tfParams.ts';
@@ -118,6 +119,7 @@ export function trainingRun(
       memory.copyFrom(x);
       project();
       memory.copyInto(current);
+      checkWithin(settings.name, solver.bounds?.({ n, precision: 'float32' }), current);
       let moved = 0;
       for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - x[i]));
       if (!(moved > PROJECTION_TOLERANCE * normInf(x))) return false;
@@ -149,6 +151,18 @@ export function trainingRun(
       run.known = false;
     },
   };
+}
+
+/** @throws RangeError if layer constraints have moved a weight beyond the bounds, by more than rounding */
+function checkWithin(name: string, box: Bounds | undefined, x: Float64Array): void {
+  if (box === undefined) return;
+  const slack = PROJECTION_TOLERANCE * normInf(x);
+  for (let i = 0; i < x.length; i++) {
+    if (x[i] >= box.lower(i) - slack && x[i] <= box.upper(i) + slack) continue;
+    throw new RangeError(
+      `${name}: lower and upper: the layer constraints of the attached model set weight ${i} to ${x[i]}, beyond its bounds, ${box.lower(i)} and ${box.upper(i)}. Give bounds that agree with the constraints, or attach(model, { constraints: false }).`,
+    );
+  }
 }
 
 /** Returns the bounds of a solver as options of another, for n unknowns. */
