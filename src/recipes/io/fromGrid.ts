@@ -81,7 +81,7 @@ function axis(name: string, given: ArrayLike<number>, least: number): Float64Arr
   const uneven = values.findIndex(
     (value, i) =>
       !(Math.abs(value - (values[0] + i * step)) <= 1e-6 * Math.abs(step) + rounding) ||
-      value <= values[i - 1],
+      (step > 0 && value <= values[i - 1]),
   );
   if (values.length > 1 && (!(step > 0) || uneven >= 0)) {
     const where = uneven >= 0 ? `${name}[${uneven}] is ${values[uneven]}` : `its step is ${step}`;
