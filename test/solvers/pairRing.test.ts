@@ -24,7 +24,7 @@ describe('a place whose arrays become rows', () => {
   });
 });
 
-/** A memory of three pairs, with steps from the last point along sin((k + 1)i) that meet the curvatures 1 to 4, times `sign`. */
+/** A memory of three pairs, with steps downhill along ±sin((k + 1)i) that meet the curvatures 1 to 4, times `sign`. */
 function memory(options: LimitedMemoryOptions = {}) {
   const descent = limitedMemory(() => 3, { modifiedSecant: false, ...options });
   const pairs = descent.init({ n, precision: 'float64' });
@@ -33,7 +33,9 @@ function memory(options: LimitedMemoryOptions = {}) {
   const learned: Pair[] = [];
   const learn = (k: number, sign = 1, leaves = true) => {
     const before = { x: state.x.slice(), gradient: state.gradient.slice() };
-    const s = before.x.map((_, i) => Math.sin((k + 1) * i));
+    const wave = before.x.map((_, i) => Math.sin((k + 1) * i));
+    const side = dot([...wave], before.gradient) > 0 ? -1 : 1;
+    const s = wave.map((value) => side * value);
     state.trial.set(before.x.map((value, i) => value + s[i]));
     state.trialGradient.set(before.gradient.map((value, i) => value + sign * (1 + (i % 4)) * s[i]));
     descent.learn(pairs, { ...state, f: 1, trialF: 0, alpha: 1 }, leaves ? state : undefined);
@@ -86,7 +88,7 @@ describe('long pairs', () => {
         const { learn, direction } = memory(options);
         return [1, 1, -1, 1].flatMap((sign, k) => {
           learn(k, sign, leaves);
-          return [...direction()];
+          return Array.from(direction());
         });
       });
       expect(difference(left, kept)).toBeLessThan(1e-10);
