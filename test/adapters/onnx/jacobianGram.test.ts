@@ -232,6 +232,24 @@ describe('JJᵀ is that of the Jacobian', () => {
   });
 });
 
+it.each([
+  ['layers of Gemm', mlp([3, 5, 4, 1]), { x: filled(30, 3), target: filled(30, 1) }],
+  ['convolutions', strided(), { x: filled(6, 2, 9, 8), target: filled(6, 2) }],
+  ['embeddings', words(30), { x: indices(30, 9, 2), target: filled(9, 2) }],
+])('JJᵀ with %s is made of factors, not of rows of J alone', async (_, bytes, feeds) => {
+  const outputs: string[] = [];
+  const create: typeof ort.InferenceSession.create = async (...given: [never]) => {
+    const session = await ort.InferenceSession.create(...given);
+    outputs.push(...session.outputNames);
+    return session;
+  };
+  const model = await trainable({ ...ort, InferenceSession: { create } }, bytes, { loss: 'mse' });
+  const problem = model.leastSquares(feeds);
+  await problem.jacobianGram?.(problem.p0, new Float64Array(problem.residualCount ** 2));
+  expect(outputs.filter((name) => name.startsWith('gram/operand/'))).not.toEqual([]);
+  await model.dispose();
+});
+
 describe('jacobianGram is not offered', () => {
   const offered = (given: Case) => withProblem(given, ({ jacobianGram }) => jacobianGram !== undefined);
 
