@@ -68,14 +68,16 @@ const rules: Rules<TrainableOptions> = {
  *
  * Pad_Fusion of ONNX Runtime 1.30 mistakes a padded weight of a Conv for a padded input and breaks the graph; second
  * derivatives of convolutions have such weights. MatMulScaleFusion rounds a factor of a matrix product to float32, in float64
- * too, where it costs half the digits.
+ * too, where it costs half the digits. LayerNormFusion and SimplifiedLayerNormFusion ignore an epsilon in float64 and take
+ * 1e-5.
  */
+const inexact = 'MatMulScaleFusion;LayerNormFusion;SimplifiedLayerNormFusion';
 const quiet = (precision: Precision) => ({
   logSeverityLevel: 3,
   extra: {
     session: { intra_op: { allow_spinning: '0' }, disable_quant_qdq: '1' },
     optimization: {
-      disable_specified_optimizers: precision === 'float64' ? 'Pad_Fusion;MatMulScaleFusion' : 'Pad_Fusion',
+      disable_specified_optimizers: precision === 'float64' ? `Pad_Fusion;${inexact}` : 'Pad_Fusion',
     },
   },
   ...threads(),
