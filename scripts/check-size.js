@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { minimize } from 'quasi-newton/core'; export { lbfgs } from 'quasi-newton';`,
-    budget: 27.3,
+    budget: 27.4,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -36,26 +36,26 @@ const cases = [
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 49.2,
+    budget: 49.3,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 80.4 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 80.6 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 30,
+    budget: 30.2,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 98.6,
+    budget: 99.1,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 116.2 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 120.5 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -66,10 +66,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 30.1,
+    budget: 31.3,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 87.2 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 88.9 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));

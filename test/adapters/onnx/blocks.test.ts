@@ -73,7 +73,7 @@ function normalizedNetwork(seed: number) {
   const g = graph({ seed });
   const norm = (x: string, filters: number, kernel: number) =>
     g.batchNorm(g.conv(x, filters, kernel, { padding: (kernel - 1) / 2, bias: draw(0, 1) === 0 }));
-  const act = (x: string) => [g.relu, g.tanh, g.sigmoid][draw(0, 2)](x);
+  const act = (x: string) => g[(['relu', 'tanh', 'sigmoid'] as const)[draw(0, 2)]](x);
   let value = act(norm(g.input('x', ['N', [1, 3, 16][draw(0, 2)], 7, 6]), 16, 3));
   for (let layers = draw(1, 3); layers > 0; layers--) {
     const filters = 16 * draw(1, 2);

@@ -58,6 +58,9 @@ const rules: Rules<TrainableOptions> = {
   sessionOptions: objectWith("an object of ONNX Runtime's session options"),
 };
 
+/** Optimizations that round numbers of a float64 graph to float32, or replace them. */
+const inexact = 'MatMulScaleFusion;LayerNormFusion;SimplifiedLayerNormFusion';
+
 /**
  * If ONNX Runtime's threads spin between runs, they take processor time from the solver: an evaluation of a
  * small network then costs twice as much. On two cores, a second thread makes an evaluation a third faster if
@@ -71,7 +74,6 @@ const rules: Rules<TrainableOptions> = {
  * too, where it costs half the digits. LayerNormFusion and SimplifiedLayerNormFusion ignore an epsilon in float64 and take
  * 1e-5.
  */
-const inexact = 'MatMulScaleFusion;LayerNormFusion;SimplifiedLayerNormFusion';
 const quiet = (precision: Precision) => ({
   logSeverityLevel: 3,
   extra: {
