@@ -43,9 +43,9 @@ interface Counted {
  *
  * Each gradient costs 2n calls of f, so there should be few unknowns. In float64, where f bends within a step, as around a peak
  * whose position is large compared with its width, shorter steps are tried at 2 calls each. Rounding of f sets a floor to the
- * gradients that can be distinguished from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. Third
- * derivatives add about 6e-12·|∂³f/∂xⱼ³|·xⱼ². For residuals or a curve, `leastSquares` and `curveFit` take differences of each residual, which
- * is more accurate.
+ * gradients that can be distinguished from 0, of about 4e-11·|f|/|xⱼ| in float64, four times that at bounds, and more with
+ * shorter steps; a run that ends there says so. Third derivatives add about 6e-12·|∂³f/∂xⱼ³|·xⱼ². For residuals or a curve,
+ * `leastSquares` and `curveFit` take differences of each residual, which is more accurate.
  *
  * @param f - reads x, `[n]`, and returns the value
  * @param p0 - start, `[n]`
@@ -144,7 +144,13 @@ function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDi
   );
   // Near a minimum, f bends within every step; only steps that change it much may be too long.
   const shortens = precision === 'float64' ? 1e-3 : undefined;
-  const steps: DifferenceSteps = { scheme: '3-point', precision, sizes, bounds, shortens };
+  const amplification = new Float64Array(p0.length);
+  const steps: DifferenceSteps = { scheme: '3-point', precision, sizes, bounds, shortens, amplification };
+  /**
+   * Rounding errors of the last gradient, relative to those of central differences with the usual steps, `[n]`: larger at
+   * bounds and with shorter steps; 0 where a bound of the solver holds an unknown.
+   */
+  const excess = new Float64Array(p0.length).fill(1);
   let calls = 0;
   return {
     facts: {
@@ -152,8 +158,8 @@ function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDi
       precision,
       ...(params && { params }),
       gradientError(x, value) {
-        const smallest = x.reduce((least, center, j) => Math.min(least, stepOf(steps, center, j)), Infinity);
-        return (EPSILON[precision] * Math.abs(value)) / smallest;
+        const most = x.reduce((max, center, j) => Math.max(max, excess[j] / stepOf(steps, center, j)), 0);
+        return EPSILON[precision] * Math.abs(value) * most;
       },
     },
     calls: () => calls,
@@ -178,6 +184,11 @@ function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDi
         question.residuals[0] = yield question.x;
         turn = asks.next(question.residuals[0]);
       }
+      for (let j = 0; j < x.length; j++) {
+        const error = EPSILON[precision] * Math.abs(value) * amplification[j];
+        const isHeld = within !== undefined && inwardSlope(x[j], gradient[j], j, within) >= error;
+        excess[j] = isHeld ? 0 : Math.max(1, amplification[j] * stepOf(steps, x[j], j));
+      }
       return value;
     },
   };
@@ -194,6 +205,10 @@ const overlapOf = (a: Bounds, b: Bounds): Bounds => ({
   lower: (j) => Math.max(a.lower(j), b.lower(j)),
   upper: (j) => Math.min(a.upper(j), b.upper(j)),
 });
+
+/** Returns the slope of f toward the inside if an unknown is at a bound, -Infinity otherwise. */
+const inwardSlope = (value: number, slope: number, j: number, { lower, upper }: Bounds): number =>
+  value <= lower(j) ? slope : value >= upper(j) ? -slope : -Infinity;
 
 /** Returns the index of the first element that is not within its bounds, or -1. */
 const firstOutside = (x: Float64Array, bounds: Bounds): number =>

@@ -21,6 +21,8 @@ export interface DifferenceSteps {
    * @defaultValue never
    */
   readonly shortens?: number | undefined;
+  /** Output, `[n]`: the factors by which the difference of each column multiplies errors of the residuals. */
+  readonly amplification?: Float64Array | undefined;
 }
 
 /** Exponent of ε in the relative step, where rounding and truncation balance. */
@@ -152,10 +154,19 @@ export function* differenceJacobian(
     if (change === 'not finite') return j;
     writeColumn(probe, moves, jacobian, j, change === 'none');
     if (steps.shortens !== undefined && change === 'some' && isBent(probe, moves, steps.shortens)) {
-      yield* shorten(probe, j, (factor) => actual(points(scheme, factor * step, below, above)), jacobian);
+      const movesFor = (factor: number) => actual(points(scheme, factor * step, below, above));
+      moves = (yield* shorten(probe, j, movesFor, jacobian)) ?? moves;
     }
+    if (steps.amplification) steps.amplification[j] = amplificationOf(moves);
   }
   return -1;
+}
+
+/** Returns the sum of the sizes of the weights of a difference, that of the center included; 0 of no points. */
+function amplificationOf([a, b]: readonly number[]): number {
+  if (a === undefined) return 0;
+  if (b === undefined) return 2 / Math.abs(a);
+  return (Math.abs(b / a) + Math.abs(a / b) + Math.abs(b / a - a / b)) / Math.abs(b - a);
 }
 
 /** Buffers of one Jacobian. */
@@ -242,14 +253,16 @@ const isRounding = ({ residuals, near }: Probe, factor: number): boolean =>
  * mostly rounding at all steps is left unchanged.
  *
  * @param movesFor - returns the moves for a factor of the usual step
+ * @returns the moves of the shorter step; null if the column is unchanged
  */
 function* shorten(
   probe: Probe,
   j: number,
   movesFor: (factor: number) => number[],
   jacobian: Float64Array,
-): Asks<void> {
+): Asks<number[] | null> {
   const n = probe.x.length;
+  let chosen: number[] | null = null;
   const longer = probe.residuals.map((_, i) => jacobian[i * n + j]);
   const shorter = longer.slice();
   let best = longer.slice();
@@ -259,11 +272,12 @@ function* shorten(
     if (moves.length < 2 || isRounding(probe, SHORTER) || (yield* visit(probe, j, moves)) !== 'some') break;
     for (let i = 0; i < shorter.length; i++) shorter[i] = slopeOf(probe, moves, i);
     const gap = distance(longer, shorter) / norm2(shorter);
-    if (gap < least) [best, least] = [shorter.slice(), gap];
+    if (gap < least) [best, least, chosen] = [shorter.slice(), gap, moves];
     else if (least < ROUNDING) break;
     longer.set(shorter);
   }
   best.forEach((slope, i) => (jacobian[i * n + j] = slope));
+  return chosen;
 }
 
 const distance = (a: Float64Array, b: Float64Array): number => norm2(a.map((value, i) => value - b[i]));

@@ -9,6 +9,7 @@ import {
 } from 'quasi-newton';
 import { describe, expect, it } from 'vitest';
 import { mgh } from '../../bench/problems/mgh/index.js';
+import { differencedBy } from '../../src/core/differenced.ts';
 
 const banana = ([x, y]: Float64Array) => (1 - x) ** 2 + 100 * (y - x * x) ** 2;
 const p0 = Float64Array.of(-1.2, 1);
@@ -143,6 +144,106 @@ describe('the steps', () => {
     expect(count('float64')).toBeGreaterThan(3);
     // Its one change is tried at a step 4096 times as long.
     expect(count('float32')).toBeLessThanOrEqual(5);
+  });
+});
+
+describe('the error that a problem states', () => {
+  /** Weights of the values at x + a and x + b in the slope at x of the parabola through these and x itself, and that of x. */
+  const weights = (a: number, b: number) => [-b / (a * (a - b)), -a / (b * (b - a)), -(a + b) / (a * b)];
+  type Box = { lower: number; upper: number };
+
+  /** Compares it with the weights of the points that make the slope of f at x. */
+  const expectWeights = (f: (x: number) => number, x: number, options: object, ofSolver?: Box) => {
+    const moves: number[] = [];
+    const problem = finiteDifferences(([at]) => (moves.push(at - x), f(at)), Float64Array.of(x), options);
+    const [at, slope] = [Float64Array.of(x), new Float64Array(1)];
+    if (ofSolver) {
+      const bounds = { lower: () => ofSolver.lower, upper: () => ofSolver.upper };
+      void differencedBy(problem.fg)!.evaluate(at, slope, bounds);
+    } else problem.fg(at, slope);
+    const pairs = Array.from({ length: (moves.length - 1) / 2 }, (_, k) => moves.slice(2 * k + 1, 2 * k + 3));
+    const used = pairs.filter(([a, b]) => {
+      const [first, second] = weights(a, b);
+      const value = first * (f(x + a) - f(x)) + second * (f(x + b) - f(x));
+      return Math.abs(value / slope[0] - 1) < 1e-9;
+    });
+    expect(used.length).toBe(1);
+    const [a, b] = used[0];
+    const wanted = 2 ** -52 * Math.abs(f(x)) * weights(a, b).reduce((sum, w) => sum + Math.abs(w), 0);
+    expect(problem.gradientError!(at, f(x)) / wanted).toBeCloseTo(1, 9);
+    return Math.max(...[a, b].map(Math.abs));
+  };
+
+  it.each<[string, number, Box]>([
+    ['in the open', 3, { lower: -9, upper: 9 }],
+    ['at a lower bound', 3, { lower: 3, upper: 9 }],
+    ['at an upper bound', 3, { lower: -9, upper: 3 }],
+    ['beside a bound', 3, { lower: 3 - 1e-7, upper: 9 }],
+    ['in a box narrower than two steps', 3, { lower: 3 - 1e-5, upper: 3 + 1e-6 }],
+    ['in a box narrower than a step', 3, { lower: 3 - 1e-8, upper: 3 + 2e-8 }],
+  ])('is that of the weights of its differences, %s', (_, x, box) => {
+    // Of the problem's own bounds, none holds an unknown, whatever its slope; of those of a solver, where f falls inward.
+    for (const sign of [1, -1]) expectWeights((value) => sign * (5 + Math.exp(value)), x, box);
+    const f = (value: number) => (x === box.upper ? 5 + Math.exp(value) : 5 - Math.exp(value));
+    expectWeights(f, x, {}, box);
+  });
+
+  it('is that of the shorter steps where f bends', () => {
+    const peak = (x: number) => Math.exp(-(((x - 1) / 1e-5 + 0.7) ** 2));
+    expect(expectWeights(peak, 1, {})).toBeLessThan(Math.cbrt(2 ** -52) / 10);
+  });
+
+  it('is larger than the error of f’s rounding in a narrow box', () => {
+    const [width, origin] = [1e-9, 1e6];
+    let worst = 0;
+    for (let k = 0; k < 200; k++) {
+      const x = 1 + width * ((k * 0.618) % 1);
+      const problem = finiteDifferences(([at]) => origin + at, Float64Array.of(x), {
+        lower: 1,
+        upper: 1 + width,
+      });
+      const [slope] = gradientOf(problem, Float64Array.of(x));
+      const error = problem.gradientError!(Float64Array.of(x), origin + x);
+      expect(Math.abs(slope - 1)).toBeLessThan(error);
+      worst = Math.max(worst, Math.abs(slope - 1) / error);
+    }
+    expect(worst).toBeGreaterThan(0.1);
+  });
+
+  it('leaves out unknowns that a bound of the solver holds, unless rounding hides their slopes', () => {
+    const errorOf = (slope: number, ofSolver: Box) => {
+      const f = ([x, y]: Float64Array) => 100 + slope * x + (y - 50) ** 2;
+      const problem = finiteDifferences(f, Float64Array.of(1, 50));
+      const at = Float64Array.of(1, 50);
+      const bounds = {
+        lower: (j: number) => (j === 0 ? ofSolver.lower : -Infinity),
+        upper: (j: number) => (j === 0 ? ofSolver.upper : Infinity),
+      };
+      const value = differencedBy(problem.fg)!.evaluate(at, new Float64Array(2), bounds) as number;
+      // In errors of a central difference with a step of 1.
+      return (problem.gradientError!(at, value) / (2 ** -52 * value)) * Math.cbrt(2 ** -52);
+    };
+    const [below, above] = [
+      { lower: 1, upper: 2 },
+      { lower: 0, upper: 1 },
+    ];
+    for (const [slope, box, wanted] of [
+      [1, below, 1 / 50],
+      [-1, below, 4],
+      [1, above, 4],
+      [-1, above, 1 / 50],
+      [1, { lower: 0, upper: 2 }, 1],
+      [1e-8, below, 4],
+    ] as const) {
+      expect(errorOf(slope, box)).toBeCloseTo(wanted, 8);
+    }
+  });
+
+  it('does not deny success at a bound', () => {
+    const f = ([x, y]: Float64Array) => 150 + 3 * x + (y - 40) ** 2;
+    const run = (lower: number) =>
+      minimize(finiteDifferences(f, Float64Array.of(2, 30)), lbfgs({ lower: [lower, -Infinity] }));
+    expect(run(1)).toMatchObject({ termination: 'gradientTolerance', converged: true });
   });
 });
 
