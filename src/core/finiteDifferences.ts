@@ -207,8 +207,8 @@ const overlapOf = (a: Bounds, b: Bounds): Bounds => ({
 });
 
 /** Returns the slope of f toward the inside if an unknown is at a bound, -Infinity otherwise. */
-const inwardSlope = (value: number, slope: number, j: number, { lower, upper }: Bounds): number =>
-  value <= lower(j) ? slope : value >= upper(j) ? -slope : -Infinity;
+const inwardSlope = (value: number, slope: number, j: number, bounds: Bounds): number =>
+  value <= bounds.lower(j) ? slope : value >= bounds.upper(j) ? -slope : -Infinity;
 
 /** Returns the index of the first element that is not within its bounds, or -1. */
 const firstOutside = (x: Float64Array, bounds: Bounds): number =>

@@ -152,8 +152,8 @@ describe('the error that a problem states', () => {
   const weights = (a: number, b: number) => [-b / (a * (a - b)), -a / (b * (b - a)), -(a + b) / (a * b)];
   type Box = { lower: number; upper: number };
 
-  /** Compares it with the weights of the points that make the slope of f at x. */
-  const expectWeights = (f: (x: number) => number, x: number, options: object, ofSolver?: Box) => {
+  /** Compares it with the weights of the points that make the slope of f at x, and tells how far these reach. */
+  const compare = (f: (x: number) => number, x: number, options: object, ofSolver?: Box) => {
     const moves: number[] = [];
     const problem = finiteDifferences(([at]) => (moves.push(at - x), f(at)), Float64Array.of(x), options);
     const [at, slope] = [Float64Array.of(x), new Float64Array(1)];
@@ -170,8 +170,8 @@ describe('the error that a problem states', () => {
     expect(used.length).toBe(1);
     const [a, b] = used[0];
     const wanted = 2 ** -52 * Math.abs(f(x)) * weights(a, b).reduce((sum, w) => sum + Math.abs(w), 0);
-    expect(problem.gradientError!(at, f(x)) / wanted).toBeCloseTo(1, 9);
-    return Math.max(...[a, b].map(Math.abs));
+    const error = problem.gradientError!(at, f(x));
+    return { ratio: error / wanted, reach: Math.max(...[a, b].map(Math.abs)) };
   };
 
   it.each<[string, number, Box]>([
@@ -183,14 +183,18 @@ describe('the error that a problem states', () => {
     ['in a box narrower than a step', 3, { lower: 3 - 1e-8, upper: 3 + 2e-8 }],
   ])('is that of the weights of its differences, %s', (_, x, box) => {
     // Of the problem's own bounds, none holds an unknown, whatever its slope; of those of a solver, where f falls inward.
-    for (const sign of [1, -1]) expectWeights((value) => sign * (5 + Math.exp(value)), x, box);
+    for (const sign of [1, -1]) {
+      expect(compare((value) => sign * (5 + Math.exp(value)), x, box).ratio).toBeCloseTo(1, 9);
+    }
     const f = (value: number) => (x === box.upper ? 5 + Math.exp(value) : 5 - Math.exp(value));
-    expectWeights(f, x, {}, box);
+    expect(compare(f, x, {}, box).ratio).toBeCloseTo(1, 9);
   });
 
   it('is that of the shorter steps where f bends', () => {
     const peak = (x: number) => Math.exp(-(((x - 1) / 1e-5 + 0.7) ** 2));
-    expect(expectWeights(peak, 1, {})).toBeLessThan(Math.cbrt(2 ** -52) / 10);
+    const { ratio, reach } = compare(peak, 1, {});
+    expect(ratio).toBeCloseTo(1, 9);
+    expect(reach).toBeLessThan(Math.cbrt(2 ** -52) / 10);
   });
 
   it('is larger than the error of f’s rounding in a narrow box', () => {
