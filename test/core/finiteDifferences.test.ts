@@ -6,8 +6,10 @@ import {
   lbfgs,
   minimize,
   minimizeAsync,
+  vectorParams,
+  type Problem,
 } from 'quasi-newton';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { differencedBy } from '../../src/core/differenced.ts';
 
@@ -298,12 +300,21 @@ it('f counts as NaN beyond the bounds of its problem, so that a run stops there 
 
 it('without its error, a gradient by differences is inexact, not wrong', async () => {
   // A staircase that rises, while each of its steps falls.
-  const staircase = ([x]: Float64Array) => (10 + Math.floor(1e6 * x) / 1e6 - 0.1 * x) ** 2;
+  const staircase = ([x]: Float64Array) => (10 + Math.floor(1e5 * x) / 1e5 - 0.5 * x) ** 2;
   const at = Float64Array.of(1.23456);
   const plain = { ...finiteDifferences(staircase, at), gradientError: undefined };
+  const own: Problem = { p0: at, fg: (x, gradient) => plain.fg(x, gradient) };
+  expect(minimize(own, lbfgs()).termination).toBe('gradientMismatch');
   const later = { ...finiteDifferencesAsync(async (x) => staircase(x), at), gradientError: undefined };
   expect(minimize(plain, lbfgs()).termination).not.toBe('gradientMismatch');
   expect((await minimizeAsync(later, lbfgs())).termination).not.toBe('gradientMismatch');
+});
+
+it('params hold the best point after a solve', () => {
+  const params = vectorParams(Float64Array.of(9, 9));
+  const { x } = minimize(finiteDifferences(banana, p0, { params }), bfgs());
+  expect(params.copyInto(params.zeros())).toEqual(x);
+  expect('params' in finiteDifferences(banana, p0)).toBe(false);
 });
 
 describe('a run', () => {
@@ -392,8 +403,18 @@ describe('bad input is named', () => {
   it('a value that is no number, or a promise', () => {
     const text = finiteDifferences(() => '3' as never, p0);
     expect(() => minimize(text)).toThrow(/^finiteDifferences: f must return a number, got "3"\.$/);
+    expect(() => finiteDifferencesAsync('f' as never, p0)).toThrow(
+      /^finiteDifferencesAsync: f must be a fun/,
+    );
     const promise = finiteDifferences((async () => 3) as never, p0);
     expect(() => minimize(promise)).toThrow(/got .*Promise.*finiteDifferencesAsync awaits it/);
+    // Nobody else waits for it: unhandled, its rejection would end the process.
+    const rejected = Promise.reject(new Error('f'));
+    const handled = vi.spyOn(rejected, 'catch');
+    expect(() => minimize(finiteDifferences((() => rejected) as never, p0))).toThrow(
+      /f must return a number/,
+    );
+    expect(handled).toHaveBeenCalledTimes(1);
   });
 });
 
