@@ -240,6 +240,7 @@ describe('the error that a problem states', () => {
       [-1, above, 1 / 50],
       [1, { lower: 0, upper: 2 }, 1],
       [1e-8, below, 4],
+      [1, { lower: 1, upper: 1 }, 1 / 50],
     ] as const) {
       expect(errorOf(slope, box)).toBeCloseTo(wanted, 8);
     }
