@@ -189,6 +189,10 @@ const curves: Record<string, { f: Curve; slope: Curve }> = {
   'square root': { f: (x) => Math.sqrt(Math.abs(x - 1)), slope: () => 0 },
   stairs: { f: (x) => Math.floor(64 * x) / 64, slope: () => 0 },
   'buried sine': { f: (x) => 1e6 + Math.sin(x), slope: Math.cos },
+  'buried kinks': {
+    f: (x) => 1e6 + Math.abs(x - 1) + Math.abs(x - 1.0001) / 4 + Math.max(0, 0.9999 - x) / 2,
+    slope: (x) => Math.sign(x - 1) + Math.sign(x - 1.0001) / 4 - Number(x < 0.9999) / 2,
+  },
   'buried parabola': { f: (x) => 1e9 + x * x, slope: (x) => 2 * x },
   'slope below rounding': { f: (x) => 1 + 1e-13 * x, slope: () => 1e-13 },
   'finite at one side': { f: (x) => (x > 1 ? Infinity : x * x), slope: (x) => 2 * x },
@@ -207,10 +211,19 @@ function draw(random: () => number): Question & { name: string } {
   const z = pick([1, 1, -1, 1 + 1e-5, 1 - 1e-3, 0, 2 * random(), -random(), 1e3 * random()]);
   const x = round(z * unit);
   const side = pick([0, 0, 1e-9, -1e-9]);
-  const gradient = round((pick(factors) * slope(x / unit + side) + pick([0, 0, 0, 0.5, -0.2])) / unit);
+  const gradient = round((pick(factors) * slope(x / unit + side) + pick([0, 0, 0, 0.5, -0.2, 1e-4])) / unit);
   // The last but one is so small that a step moves x to one side alone; the last one so large that two steps overflow.
   const least = (0.75 * 2 ** -53 * unit) / Math.cbrt(2 ** -52);
-  const size = pick([Math.abs(x) || 1, Math.abs(x) || 1, unit, 1, 1e-4 * unit, 300 * unit, least, 1.5e308]);
+  const size = pick([
+    Math.abs(x) || 1,
+    Math.abs(x) || 1,
+    unit,
+    2 * unit,
+    1e-4 * unit,
+    300 * unit,
+    least,
+    1.5e308,
+  ]);
   return {
     name,
     f: (at) => round(f(at / unit)),
