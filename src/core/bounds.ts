@@ -119,7 +119,7 @@ const float32 = new Float32Array(bits.buffer);
 function floor32(value: number): number {
   float32[0] = value;
   if (float32[0] <= value) return float32[0];
-  if (float32[0] === 0) return -(2 ** -149);
+  // The bits of −0 become those of −2⁻¹⁴⁹.
   bits[0] += float32[0] > 0 ? -1 : 1;
   return float32[0];
 }
