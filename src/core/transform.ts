@@ -62,8 +62,8 @@ interface Below {
 
 /** The last evaluation in an array: f as the problem gave it, and its transform. */
 interface Evaluated {
-  f: number;
-  value: number;
+  readonly f: number;
+  readonly value: number;
 }
 
 /** A negative f of at most this size, relative to the first f, counts as rounding. */
@@ -151,12 +151,8 @@ function transformed<Result>(
       if (answer === 0) below.normAtZero = normInf(question.gradient);
       scaleInto(answer === 0 ? 0 : transform.slope(answer), question.gradient, question.gradient);
     }
-    const value = answer < 0 ? NaN : transform.value(answer);
-    if (question.kind === 'evaluate') {
-      const known = evaluated.get(question.x);
-      if (known) [known.f, known.value] = [answer, value];
-      else evaluated.set(question.x, { f: answer, value });
-    }
+    const value = transform.value(answer);
+    if (question.kind === 'evaluate') evaluated.set(question.x, { f: answer, value });
     return value;
   });
 }
@@ -171,13 +167,13 @@ function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Be
   const isAtZero = result.f === 0 && result.gradientNorm > result.measures.gradient.tolerance;
   if (!isNegative && !isAtZero) return result;
   const word = isNegative ? `fell to ${least}` : `reached 0, where its gradient is not 0`;
-  const sentence = `f ${word}; transform: '${name}' needs f > 0, and has kept the run where that holds. Minimize f itself with transform: 'none', or add a constant to it.`;
+  const rest = `${word}; transform: '${name}' needs f > 0, and has kept the run where that holds. Minimize f itself with transform: 'none', or add a constant to it.`;
   const isMinimum = result.termination === 'gradientTolerance';
   if (isMinimum || isLimit(result)) {
-    return Object.assign(result, { message: `${result.message} But ${sentence}` });
+    return Object.assign(result, { message: `${result.message} But f ${rest}` });
   }
   const honest = solveResult({ ...result, state: result.state, termination: 'nonFinite' });
-  return Object.assign(honest, { message: sentence.replace(/^f/, 'The objective') });
+  return Object.assign(honest, { message: `The objective ${rest}` });
 }
 
 /** Returns true if a limit or the user has ended the run. */
