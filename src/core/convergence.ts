@@ -61,7 +61,7 @@ export function convergenceTests(
   );
   let last = at;
   /** Computed only if needed, since ‖x‖∞ takes a pass over x. */
-  const step = () => (memory.moved === Infinity ? Infinity : relative(memory.moved, normInf(last)));
+  const step = () => relative(memory.moved, normInf(last));
   return {
     observe(before, f, moved, x) {
       memory.change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
