@@ -298,16 +298,27 @@ describe('transform', () => {
     }
   });
 
-  it('is refused by solvers that ask for more than f and its gradient', () => {
+  it.each([
+    [levenbergMarquardt(), 'residuals and their Jacobian'],
+    [newtonCG(), 'products with the Hessian'],
+  ])('is refused by solvers that ask for more than f and its gradient: $0.name', (solver, besides) => {
+    let calls = 0;
     const problem = leastSquares({
       p0: Float64Array.of(1),
       residualCount: 1,
       residuals([x], r, J) {
+        calls++;
         r[0] = x - 3;
         J?.fill(1);
       },
     });
-    expect(() => minimize(problem, levenbergMarquardt(), { transform: 'log' })).toThrow(/no more than f/);
+    expect(() => minimize(problem, solver, { transform: 'log' })).toThrow(
+      new TypeError(
+        `minimize: transform: 'log' is for solvers that need no more than f and its gradient; ${solver.name} also asks for ${besides}. Leave transform out, or take another solver, such as lbfgs().`,
+      ),
+    );
+    expect(calls).toBe(0);
+    expect(minimize(problem, solver, { transform: 'none' }).x[0]).toBeCloseTo(3, 6);
   });
 });
 

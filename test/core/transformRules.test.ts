@@ -160,6 +160,7 @@ describe.each(['log', 'sqrt'] as const)('%s', (name) => {
       for (const { fs, facts } of [
         { fs: [2, NaN, 1], facts: {} },
         { fs: [2, -1e-10, 1], facts: {} },
+        { fs: [1, -1e-10, 1], facts: {} },
         { fs: [2, 0], facts: { f: 0, gradientNorm: 0.5 } },
         { fs: [2, 0, 1], facts: { gradientNorm: 9 } },
       ]) {
