@@ -67,6 +67,7 @@ describe('the tests of f and x', () => {
     expect(endOf({ ftol: 0.1 }, values(4, 3.7, 2, 1.9, 1.85))).toEqual(['functionTolerance', 4]);
     expect(endOf({ ftol: 0.1 }, values(-4, -4.2, -4.3))).toEqual(['functionTolerance', 2]);
     expect(endOf({ ftol: 0.1 }, values(0, 0, 0))).toEqual(['functionTolerance', 2]);
+    expect(endOf({ ftol: 0.25 }, values(4, 3, 2.25))).toEqual(['functionTolerance', 2]);
     expect(endOf({ ftol: 0 }, values(4, 4, 4, 4))).toEqual([null, -1]);
   });
 
@@ -76,6 +77,8 @@ describe('the tests of f and x', () => {
     expect(endOf({ xtol: 0.5 }, steps(2, 2.1, 2, 1))).toEqual(['stepTolerance', 3]);
     expect(endOf({ xtol: 0.5 }, steps(2, 0, 2, 0, 2))).toEqual([null, -1]);
     expect(endOf({ xtol: 0 }, steps(1e-300, 1e-300))).toEqual([null, -1]);
+    // 5e-324 / 4 rounds to 0.
+    expect(endOf({ xtol: 0 }, steps(5e-324, 5e-324, 5e-324))).toEqual([null, -1]);
     const atZero = [0.5, 0.5].map((moved) => iteration({ moved, x: [0] }));
     expect(endOf({ xtol: 0.5 }, atZero)).toEqual(['stepTolerance', 1]);
   });
@@ -223,6 +226,11 @@ describe('the floor of f', () => {
     // Of the smallest so far, not of the last.
     expect(floors('float64', ...still(4), [1, 0.6], ...still(5), [1, 0.49])[10]).toBe(false);
     expect(floors('float64', [1, 0.6], ...still(9), [1, 0.49])[10]).toBe(true);
+  });
+
+  it('is not where f falls, though its gradient overflows', () => {
+    const falling = Array.from({ length: 12 }, (_, k): [number, number] => [100 - k, Infinity]);
+    expect(floors('float64', ...falling)).not.toContain(true);
   });
 
   it('is counted from the last gain, and from the lowest f', () => {
