@@ -291,7 +291,7 @@ describe("a problem's own product", () => {
       const { name, place, product: exactly, pick } = draw(random);
       const { x, v, precision, scale, gradientAt } = place;
       const factor = pick([1, 1, 1.05, 1.2, -1, 0, 2, NaN, Infinity]);
-      const product = exactly(v).map((value) => factor * value + pick([0, 0, 0, 0.3]));
+      const product = exactly(v).map((value) => factor * value + pick([0, 0, 0, 0, 0, 0, 0.3, 0.3, NaN]));
       const gradient = pick([null, null, gradientAt(x)]);
       const size = pick([1, 1, 0.01, 30]);
       const n = x.length;
