@@ -257,6 +257,27 @@ describe('a Jacobian by differences', () => {
     expect(shortenings).toBeGreaterThan(100);
   });
 
+  it('has points on a bound that is one step away', () => {
+    const pointsIn = (scheme: Scheme, lower: number, upper: number) => {
+      const asked: number[] = [];
+      const problem: Problem = {
+        p0: Float64Array.of(0),
+        fg: () => NaN,
+        residuals([x], out) {
+          asked.push(x);
+          out[0] = x;
+        },
+      };
+      const bounds = { lower: () => lower, upper: () => upper };
+      const steps = { scheme, precision: 'float64', sizes: Float64Array.of(0), bounds } as const;
+      runUnguarded(differenceJacobian(problem.p0, Float64Array.of(0), new Float64Array(1), steps), problem);
+      return asked;
+    };
+    const [forward, central] = [2 ** -26, (2 ** -52) ** (1 / 3)];
+    expect(pointsIn('2-point', -1, forward)).toEqual([forward]);
+    expect(pointsIn('3-point', -central, central)).toEqual([central, -central]);
+  });
+
   it('notes the largest size of each unknown', () => {
     const sizes = Float64Array.of(1, 2, 0);
     noteSizes(sizes, Float64Array.of(-3, 1, 0));
