@@ -171,6 +171,7 @@ const curves: Record<string, (z: number) => number> = {
   pole: (z) => (Math.abs(z - 1) < 1e-3 ? NaN : z),
   constant: () => 3,
   'flat, then steep': (z) => Math.max(0, z - 1.001) * 1e3,
+  'flat, then undefined': (z) => (Math.abs(z) > 1.01 ? NaN : 2),
   buried: (z) => 1e13 + z,
   'deeply buried': (z) => 1e20 + 1e3 * z,
   'beyond all': (z) => 1e60 + 1e25 * z,
@@ -182,6 +183,9 @@ const curves: Record<string, (z: number) => number> = {
   alone: (z) => (Math.abs(z - 1) < 1e-12 ? 2 : NaN),
   'jump beside': (z) => z + Number(z > 1 + 1e-11),
 };
+
+/** Beside these, nothing shows that an unknown moves. */
+const flat = ['constant', 'flat, then undefined', 'buried'];
 
 function draw(random: () => number): Place & { name: string } {
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)];
@@ -201,7 +205,7 @@ function draw(random: () => number): Place & { name: string } {
       [
         ...names.map((name, j) => round(curves[name](point[j] / units[j]))),
         round(point.reduce((sum, value, j) => sum + (j + 1) * (value / units[j]), 0)),
-      ].slice(0, names.includes('constant') || names.includes('buried') ? n : n + 1),
+      ].slice(0, names.some((name) => flat.includes(name)) ? n : n + 1),
     x,
     scheme: pick(['2-point', '3-point'] as const),
     precision,
