@@ -167,6 +167,7 @@ const curves: Record<string, (z: number) => number> = {
   wave: (z) => Math.sin(z + 0.3) + z,
   square: (z) => z * z,
   root: (z) => Math.sqrt(z),
+  'root above 0': (z) => (z > 0 ? Math.sqrt(z) : z),
   'root downward': (z) => Math.sqrt(1 - z),
   pole: (z) => (Math.abs(z - 1) < 1e-3 ? NaN : z),
   constant: () => 3,
