@@ -11,9 +11,11 @@ import {
   integerFrom,
   integerIn,
   isPlainObject,
+  list,
   nonNegative,
   numberBetween,
   numberIn,
+  object,
   objectWith,
   oneOf,
   positive,
@@ -25,6 +27,7 @@ import {
 const anything = [
   0, -0, 1, -1, 0.5, 2, 3, 2.5, 5, 1e300, -1e-300, Infinity, -Infinity, NaN,
   '', '1', 'a', true, false, null, undefined, 1n, [], [1], {}, { a: 1 }, () => 1, new Float64Array(1),
+  new DataView(new ArrayBuffer(1)),
 ]; // prettier-ignore
 
 const isFiniteNumber = (v: unknown): v is number => typeof v === 'number' && v - v === 0;
@@ -46,6 +49,9 @@ describe('a rule accepts what it says and nothing else', () => {
     [boolean, 'true or false', (v) => v === true || v === false],
     [string, 'a string', (v) => typeof v === 'string'],
     [callable, 'a function', (v) => typeof v === 'function'],
+    // A DataView has no length.
+    [list, 'an array', (v) => typeof v === 'object' && v !== null && 'length' in v],
+    [object, 'an object', (v) => typeof v !== 'function' && Object(v) === v],
     [oneOf('a', '1'), "'a' or '1'", (v) => v === 'a' || v === '1'],
     [
       objectWith('a thing', 'a'),
