@@ -186,7 +186,7 @@ const curves: Record<string, (z: number) => number> = {
 };
 
 /** Beside these, nothing shows that an unknown moves. */
-const flat = ['constant', 'flat, then undefined', 'buried'];
+const flat = new Set(['constant', 'flat, then undefined', 'buried']);
 
 function draw(random: () => number): Place & { name: string } {
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)];
@@ -206,7 +206,7 @@ function draw(random: () => number): Place & { name: string } {
       [
         ...names.map((name, j) => round(curves[name](point[j] / units[j]))),
         round(point.reduce((sum, value, j) => sum + (j + 1) * (value / units[j]), 0)),
-      ].slice(0, names.some((name) => flat.includes(name)) ? n : n + 1),
+      ].slice(0, names.some((name) => flat.has(name)) ? n : n + 1),
     x,
     scheme: pick(['2-point', '3-point'] as const),
     precision,
