@@ -120,6 +120,54 @@ describe('SIMD and plain loops agree to the last bit', () => {
   });
 });
 
+describe('steps of three elements, by their definitions', () => {
+  const numbersOf = (seed: number) => {
+    const random = uniform(seed);
+    return () => Float64Array.from({ length: 3 }, () => random() - 0.5);
+  };
+
+  it.each([
+    [false, false],
+    [true, true],
+  ])('a step of Adam returns its largest change; AMSGrad %s, rounded %s', (amsgrad, rounds) => {
+    const make = numbersOf(3);
+    const [x, gradient, firstMoment, base] = [make(), make(), make(), make()];
+    const [secondMoment, largest] = [make().map(Math.abs), make().map(Math.abs)];
+    const [m0, v0, l0, b0] = [firstMoment, secondMoment, largest, base].map((vector) => vector.slice());
+    const numbers = { clip: 0.7, beta1: 0.9, beta2: 0.999, scale1: 0.02, scale2: 3.1 };
+    const more = { epsilon: 1e-3, shrink: 0.003, rounds };
+    const largestMoment = amsgrad ? largest : new Float64Array(0);
+    const vectors = { x, gradient, firstMoment, secondMoment, largestMoment };
+    const moved = adamStep(vectors, base, { ...numbers, ...more });
+    let most = 0;
+    for (let i = 0; i < 3; i++) {
+      const m = 0.9 * m0[i] + 0.1 * 0.7 * gradient[i];
+      const v = 0.999 * v0[i] + 0.001 * (0.7 * gradient[i]) ** 2;
+      const size = amsgrad ? Math.max(l0[i], v) : v;
+      const s = (0.02 * m) / (3.1 * Math.sqrt(size) + 1e-3) + 0.003 * x[i];
+      most = Math.max(most, Math.abs(s));
+      expect(firstMoment[i]).toBeCloseTo(m, 14);
+      expect(secondMoment[i]).toBeCloseTo(v, 14);
+      expect(largest[i]).toBe(amsgrad ? Math.max(l0[i], secondMoment[i]) : l0[i]);
+      expect(base[i]).toBeCloseTo(b0[i] - s, rounds ? 6 : 14);
+      expect(base[i] === Math.fround(base[i])).toBe(rounds);
+    }
+    expect(moved).toBeCloseTo(most, 14);
+  });
+
+  it('a step of the average returns the largest change of y', () => {
+    const make = numbersOf(4);
+    const [y, base, average] = [make(), make(), make()];
+    const [y0, a0] = [y.slice(), average.slice()];
+    const moved = averageStep({ y, base, average }, 0.9, 0.02, false);
+    for (let i = 0; i < 3; i++) {
+      expect(average[i]).toBeCloseTo(0.98 * a0[i] + 0.02 * base[i], 14);
+      expect(y[i]).toBeCloseTo(0.1 * base[i] + 0.9 * average[i], 14);
+    }
+    expect(moved).toBe(normInf(y.map((value, i) => value - y0[i])));
+  });
+});
+
 describe('runs with and without WebAssembly end at the same point', () => {
   const layout = layoutOf([
     { name: 'w', shape: [17, 21] },
