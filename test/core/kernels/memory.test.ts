@@ -185,6 +185,18 @@ describe('kernels on a memory of their own', () => {
   });
 });
 
+describe('matrices beside long vectors', () => {
+  it.each(['modules', 'memories', 'instances'] as const)('lie in plain arrays without %s', async (what) => {
+    watched.refuses = what;
+    const { newMatrices } = await import('../../../src/core/kernels/newMatrices.ts');
+    const { matrices, vectors } = newMatrices('float32', 10, 1000, 2);
+    expect(matrices.heap).toEqual(new Float32Array(10));
+    expect(vectors).toEqual([new Float64Array(1000), new Float64Array(1000)]);
+    expect(vectors[0].buffer).not.toBe(matrices.heap.buffer);
+    expect(watched.calls).toEqual({});
+  });
+});
+
 describe('a dense symmetric matrix', () => {
   const load = () => import('../../../src/core/kernels/symmetric.ts');
 
