@@ -290,7 +290,7 @@ describe('SIMD and plain loops in float32 agree to the last bit', () => {
       'adam',
       (m, r, s) => {
         for (let i = 2000; i < 4000; i++) m.heap[i] = Math.abs(m.heap[i]);
-        m.adam(0, 1000, 2000, Math.min(r * s, 900), {
+        m.adam(16, 1000, 2000, Math.min(r * s, 900), {
           beta1: 0.9,
           beta2: 0.95,
           correction1: 1.7,
