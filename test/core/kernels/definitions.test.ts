@@ -166,6 +166,8 @@ describe.each<[string, Storage, number, boolean, boolean]>(
       order.forEach((i, k) => expect(near(products[k], rows[i], trialGradient)).toBe(true));
       expect([...products.subarray(order.length)]).toEqual(Array.from({ length: 8 - order.length }, () => 9));
       expect(kernels.record(move, s, y)).toEqual(sums);
+      // Rows without room for their products have no part in it.
+      expect(kernels.record(move, s, y, { rows, order })).toEqual(sums);
     }
   });
 
