@@ -141,6 +141,24 @@ function inBatches(n: number): Problem {
   return { p0, fg: part(2), nextBatch: () => void batch++, overlap: part(1) };
 }
 
+/** As above; every other batch is the overlap itself. */
+function inOverlaps(n: number): Problem {
+  const { p0, fg } = extendedRosenbrock(n);
+  let batch = 0;
+  const part = (kept: (third: number) => boolean) => (x: Float64Array, gradient: Float64Array | null) => {
+    const full = new Float64Array(n);
+    const f = fg(x, full);
+    gradient?.set(full.map((g, i) => (kept((i >> 1) % 3) ? g : 0)));
+    return f;
+  };
+  return {
+    p0,
+    fg: part((third) => third === 0 || batch % 2 === 0),
+    nextBatch: () => void batch++,
+    overlap: part((third) => third === 0),
+  };
+}
+
 const n = 2 * KERNEL_LENGTH;
 const gramTable: [name: string, solver: Solver, problem: Problem][] = [
   ['L-BFGS', lbfgs({ memory: 5 }), extendedRosenbrock(n)],
@@ -148,6 +166,7 @@ const gramTable: [name: string, solver: Solver, problem: Problem][] = [
   ['with float32 storage', lbfgs({ memory: 5, storage: 'float32' }), extendedRosenbrock(n)],
   ['on batches', lbfgs({ memory: 5 }), inBatches(n)],
   ['on overlaps', lbfgs({ memory: 5, pairs: 'overlap' }), inBatches(n)],
+  ['on batches that are the overlap', lbfgs({ memory: 5, pairs: 'overlap' }), inOverlaps(n)],
   ['an L1 term', owlqn({ memory: 5, l1: 0.3 }), extendedRosenbrock(n)],
   ['SLBFGS', slbfgs({ memory: 5 }), extendedRosenbrock(n)],
   ['SLBFGS on batches', slbfgs({ memory: 5 }), inBatches(n)],

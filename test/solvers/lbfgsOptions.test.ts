@@ -118,6 +118,22 @@ describe('Powell’s damping', () => {
     expect(difference(direction, expected)).toBeLessThan(1e-9);
   });
 
+  it.each([1e-3, 1, 1e3])('raises sᵀy to a fifth of sᵀBs, and no higher, where ‖g‖ is %d', (size) => {
+    for (const ratio of [-3, 0.1, 0.19, 0.21, 1, 30]) {
+      const inverse = limitedMemory(() => 3, { damping: true, modifiedSecant: false });
+      const memory = inverse.init({ n: 2, precision: 'float64' });
+      const gradient = Float64Array.of(0.6 * size, -0.8 * size);
+      const [x, alpha] = [new Float64Array(2), 0.5];
+      const direction = gradient.map((g) => -g);
+      // B is the identity: sᵀBs = sᵀs = α²‖g‖², and sᵀy is `ratio` times as much.
+      const trial = direction.map((d) => alpha * d);
+      const trialGradient = gradient.map((g, i) => g + ratio * trial[i]);
+      inverse.learn(memory, { x, f: 0, gradient, trial, trialF: 0, trialGradient, direction, alpha });
+      const sBs = (alpha * size) ** 2;
+      expect(1 / (memory.rho[0] * sBs)).toBeCloseTo(Math.max(0.2, ratio), 12);
+    }
+  });
+
   it('is off by default: pairs of negative curvature are left out', () => {
     const options = { memory: 20, lineSearch: fixedStep({ alpha: 0.3 }) };
     const { steps, direction, gradient, state } = follow(options, waves(4), 6);
