@@ -52,6 +52,16 @@ describe('parameters', () => {
     expect([...expand(Float64Array.from(theta))]).toEqual(fixed.length > 0 ? [4, 7, 6] : theta);
   });
 
+  it('are called by places of two digits, too', () => {
+    const { varied } = read(new Float64Array(12), { fixed: [10, '11', 'p1'] });
+    expect(varied).toEqual([0, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('are not tied by undefined', () => {
+    const { tied, varied } = read({ a: 1, b: 2 }, { tied: { a: undefined } });
+    expect([tied, varied]).toEqual([[], [0, 1]]);
+  });
+
   it('that are tied follow the others, through each other, in any order', () => {
     const tied = { a: ({ b }: { b: number }) => 2 * b, b: ({ c }: { c: number }) => c + 1 };
     const set = read({ a: 0, b: 0, c: 4, d: 1 }, { tied, fixed: ['d'] });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { newState, swap, type Method } from '../../../src/solvers/leastSquares/state.ts';
+import { checkState, newState, swap, type Method } from '../../../src/solvers/leastSquares/state.ts';
 
 const stateOf = (setting: object, method: Method = 'auto', isPlain = true) =>
   newState({ n: 4, precision: 'float64', residualCount: 6, ...setting } as never, '2-point', {
@@ -79,6 +79,12 @@ describe('a new state', () => {
   it.each<[string, object, boolean, [iterative: boolean, dual: boolean]]>([
     // J of more than 2²⁷ elements, or more than 2e9 multiplications mn·min(m, n).
     ['2²⁷ elements', { n: 2 ** 22, residualCount: 2 ** 5, ...products }, true, [true, false]],
+    [
+      '1.4e8 elements, 1.96e9 multiplications',
+      { n: 14, residualCount: 1e7, ...products },
+      true,
+      [true, false],
+    ],
     ['few', { n: 2 ** 12, residualCount: 4, ...products }, true, [false, false]],
     ['one more than 2e9 multiplications', { n: 1261, residualCount: 1261, ...products }, true, [true, false]],
     ['2e9 multiplications', { n: 1250, residualCount: 1280, ...products }, true, [false, false]],
@@ -163,14 +169,27 @@ describe('a new state', () => {
       'RangeError: levenbergMarquardt: a Jacobian of 1000000 × 1000000 needs 8000.00 GB, more than can be allocated; give the problem the methods jacobianVector and vectorJacobian, or take lbfgs().',
     ],
   ])('refuses %j with method %s', (setting, method, isPlain, message) => {
-    const refused = () => {
+    const setting6 = { n: 4, precision: 'float64', residualCount: 6, ...setting } as never;
+    const refused = (make: () => unknown) => {
       try {
-        return stateOf(setting, method, isPlain);
+        return make();
       } catch (error) {
         return String(error);
       }
     };
-    expect(refused()).toBe(message);
+    expect(refused(() => stateOf(setting, method, isPlain))).toBe(message);
+    expect(refused(() => checkState(setting6, { method, isPlain }))).toBe(message);
+  });
+
+  it('keeps the error of the allocation as the cause', () => {
+    const large = () => stateOf({ n: 1e6, residualCount: 1e6 });
+    expect(large).toThrow(expect.objectContaining({ cause: expect.any(RangeError) }));
+  });
+
+  it('is not refused for a large Jacobian where products take its place', () => {
+    const large = { n: 1e6, precision: 'float64', residualCount: 1e6, ...products } as const;
+    expect(() => checkState(large, { method: 'auto', isPlain: true })).not.toThrow();
+    expect(() => checkState(large, { method: 'dense', isPlain: true })).toThrow('8000.00 GB');
   });
 });
 

@@ -16,7 +16,8 @@ import {
   type Matrix,
 } from './oracle.ts';
 import type { SoapState } from '../../../src/solvers/soap.ts';
-import type { Side } from '../../../src/solvers/soap/side.ts';
+import { squaresAlong, type Side } from '../../../src/solvers/soap/side.ts';
+import { workspaceOf } from '../../../src/solvers/soap/workspace.ts';
 
 const still: Problem = { p0: new Float64Array(0), fg: (_x, gradient) => (gradient?.fill(0), 0) };
 
@@ -112,4 +113,24 @@ describe('eigenbases', () => {
     }
     expect(state.x.every(Number.isFinite)).toBe(true);
   });
+});
+
+it.each([1e-6, 1, 1e6])('squares along a basis are at least the shift of a power step, times %d', (unit) => {
+  const state = startOf(problemOf(layoutOf([weight(6, 5)])), {});
+  const solver = soap({ frequency: 1 });
+  for (let t = 0; t < 12; t++) {
+    // Of rank 1.
+    state.gradient.forEach((_, i, g) => (g[i] = unit * (1 + Math.floor(i / 5)) * (2 - (i % 5))));
+    runSync(solver.step(state), still);
+  }
+  for (const side of [state.blocks[0].left!, state.blocks[0].right!]) {
+    const factor = factorOf(state, side);
+    const Q = rowsOf(state, side)!;
+    const least = (2 ** -36 * trace(factor)) / side.size;
+    const squares = times(times(transpose(Q), factor), Q).map((row, i) => Math.max(least, row[i]));
+    expect(squares.filter((value) => value === least).length).toBeGreaterThan(1);
+    [...squaresAlong(side, workspaceOf(state))].forEach((value, i) =>
+      expect(value / squares[i]).toBeCloseTo(1, 9),
+    );
+  }
 });
