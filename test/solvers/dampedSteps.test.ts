@@ -9,6 +9,7 @@ describe('settings of Levenberg–Marquardt', () => {
       damping: 0,
       scaling: 'rows',
       acceleration: 1,
+      control: 'length',
       differences: '4-point',
       method: 'sparse',
       tolerance: 2,
@@ -16,10 +17,11 @@ describe('settings of Levenberg–Marquardt', () => {
       upper: NaN,
     };
     expect(() => levenbergMarquardt(wrong as never)).toThrow(
-      new RangeError(`levenbergMarquardt: 8 options are wrong:
+      new RangeError(`levenbergMarquardt: 9 options are wrong:
   damping: must be a finite number > 0, got 0.
   scaling: must be 'auto' or 'identity' or 'columns', got "rows".
   acceleration: must be true, false or 'auto', got 1.
+  control: must be 'damping' or 'radius', got "length".
   differences: must be 'auto' or '2-point' or '3-point', got "4-point".
   method: must be 'auto' or 'dense' or 'dual' or 'iterative', got "sparse".
   tolerance: must be a number in (0, 1), got 2.
@@ -27,8 +29,8 @@ describe('settings of Levenberg–Marquardt', () => {
   upper: must be a number, null (unbounded), or an array of these, got NaN.`),
     );
     for (const options of [
-      { scaling: 'auto', acceleration: 'auto', differences: 'auto', method: 'auto' },
-      { scaling: 'identity', acceleration: true, differences: '2-point', method: 'dense' },
+      { scaling: 'auto', acceleration: 'auto', control: 'damping', differences: 'auto', method: 'auto' },
+      { scaling: 'identity', acceleration: true, control: 'radius', differences: '2-point', method: 'dense' },
       { scaling: 'columns', acceleration: false, differences: '3-point', method: 'dual' },
       { method: 'iterative', tolerance: 1e-3, damping: 1, lower: null, upper: [1, null] },
     ] as const) {
