@@ -8,7 +8,7 @@ import {
   type LineSearch,
   type Problem,
 } from 'quasi-newton';
-import { difference, hills, started, stepFrom, type Walked } from './walk.ts';
+import { difference, hills, started, stepFrom, walk, type Walked } from './walk.ts';
 import { memoryOf } from './internals.ts';
 import type { ConjugateGradientMemory } from '../../src/solvers/conjugateGradient.ts';
 import { dot } from './vectors.ts';
@@ -124,6 +124,13 @@ describe('conjugateGradient', () => {
       expect(converged).toBe(true);
       expect(iterations).toBe(5);
     }
+  });
+
+  it('searches with c₂ = 0.2 by default', () => {
+    const points = (options: ConjugateGradientOptions) =>
+      walk(conjugateGradient(options), hills, 9).map(({ x, evaluations }) => [...x, evaluations]);
+    expect(points({})).toEqual(points({ lineSearch: strongWolfe({ c2: 0.2 }) }));
+    expect(points({})).not.toEqual(points({ lineSearch: strongWolfe() }));
   });
 
   it('names its β and its line search', () => {

@@ -141,6 +141,11 @@ describe('sequence', () => {
     ]);
   });
 
+  it('takes f of any scale only if all stages do', () => {
+    const scales = [sequence(lbfgs(), bfgs()), sequence(lbfgs(), stuck), sequence(slow, lbfgs())];
+    expect(scales.map(({ anyScale }) => anyScale)).toEqual([true, false, false]);
+  });
+
   it.each([
     ['there must be at least one stage.', []],
     ['stage 1 must be a solver or { solver, iterations }, got null.', [null]],
