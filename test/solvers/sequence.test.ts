@@ -253,6 +253,13 @@ describe('a stage that cannot run on the problem is refused before the first eva
     }
   });
 
+  it('with a transform: the first stage, too', () => {
+    const { problem, evaluations } = counted(bowl);
+    const run = () => minimize(problem, sequence(newtonCG(), lbfgs()), { transform: 'log' });
+    expect(run).toThrow(/products with the Hessian in stage 1, newtonCG/);
+    expect(evaluations()).toBe(0);
+  });
+
   it('without residuals: levenbergMarquardt(), also in a sequence of its own', () => {
     for (const last of [levenbergMarquardt(), sequence(lbfgs(), levenbergMarquardt())]) {
       const { problem, evaluations } = counted(bowl);
