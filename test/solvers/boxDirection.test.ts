@@ -73,7 +73,7 @@ test('a step stays in the box, keeps what is held, and minimizes the model over 
       const upper = x.map((value, i) => value + width * ((i % 4) + 0.1));
       const box = boxOf('test', lower, upper);
       const held = [...x.keys()].filter((i) => i % 3 === 0 && gradient[i] > 0);
-      const matrix = modelMatrix(memory, n);
+      const matrix = modelMatrix(memory, n, false);
       const step = new Float64Array(n);
       if (!stepInBox({ matrix, gradient }, box, x, held, step)) return;
       const slopes = times(matrix, step).map((value, i) => value + gradient[i]);

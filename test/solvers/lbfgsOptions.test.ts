@@ -317,7 +317,7 @@ describe('bounds of L-BFGS', () => {
       stepFrom(solver, state, inBox);
       const p = new Float64Array(5);
       solver.direction?.(state, p);
-      const B = modelMatrix(memoryOf(state), 5);
+      const B = modelMatrix(memoryOf(state), 5, false);
       const ends = [...p].map((value, i) => state.x[i] + value);
       const inside = [...ends.keys()].filter((i) => ends[i] > box.lower[i] && ends[i] < box.upper[i]);
       expect(inside.length).toBeGreaterThan(1);
