@@ -30,7 +30,7 @@ export interface Model {
  * @param selfScaling - true if H₀ is scaled by the oldest pair
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (6.19)
  */
-export function modelMatrix(memory: LbfgsMemory, n: number, selfScaling: boolean): Float64Array {
+export function modelMatrix(memory: LbfgsMemory, n: number, selfScaling: boolean | undefined): Float64Array {
   const { rows, rho, gamma, biggs, tau } = memory;
   const matrix = new Float64Array(n * n);
   const bs = new Float64Array(n);
