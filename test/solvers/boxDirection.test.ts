@@ -62,8 +62,17 @@ test('the matrix of the model is the inverse of what the two-loop recursion appl
   );
 });
 
+test('the matrix leaves out a pair whose sᵀBs underflows', () => {
+  const memory = limitedMemory(() => 1, {}, true).init({ n: 2, precision: 'float64' });
+  for (const row of memory.rows.slice(0, 2)) row[0] = 1e-200;
+  memory.rho.fill(Infinity);
+  memory.gamma.fill(0.5);
+  for (const factor of [memory.tau, memory.biggs]) factor.fill(1);
+  expect([...modelMatrix({ ...memory, count: 1, next: 1 }, 2, false)]).toEqual([2, 0, 0, 2]);
+});
+
 test('a step stays in the box, keeps what is held, and minimizes the model over what no bound stops', () => {
-  let stops = 0;
+  let [stops, steps] = [0, 0];
   fc.assert(
     fc.property(cases, fc.double({ min: 0.01, max: 3, noNaN: true }), ({ n, count, seed }, width) => {
       const { memory, vector } = learned(n, count, seed);
@@ -76,6 +85,7 @@ test('a step stays in the box, keeps what is held, and minimizes the model over 
       const matrix = modelMatrix(memory, n, false);
       const step = new Float64Array(n);
       if (!stepInBox({ matrix, gradient }, box, x, held, step)) return;
+      if (held.length > 0) steps++;
       const slopes = times(matrix, step).map((value, i) => value + gradient[i]);
       expect(step.reduce((sum, value, i) => sum + value * gradient[i], 0)).toBeLessThan(0);
       for (let i = 0; i < n; i++) {
@@ -92,6 +102,7 @@ test('a step stays in the box, keeps what is held, and minimizes the model over 
     { numRuns: 500, seed: 5 },
   );
   expect(stops).toBeGreaterThan(100);
+  expect(steps).toBeGreaterThan(100);
 });
 
 test('a matrix that rounding made indefinite gives no step', () => {

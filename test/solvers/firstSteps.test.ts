@@ -61,6 +61,24 @@ function choose(
 
 const last = (alpha: number, slope = -1, value = 1): LastStep => ({ alpha, slope, value });
 
+it.each([
+  ['staticStep: alpha', staticStep],
+  ['unitStep: longest', unitStep],
+  ['rampedStep: growth', rampedStep],
+])('%s must be finite and positive', (name, rule) => {
+  for (const wrong of [0, -1, NaN, Infinity]) {
+    expect(() => rule(wrong)).toThrow(`${name}: must be a finite number > 0, got ${wrong}`);
+  }
+});
+
+it.each([
+  ['rampedStep', rampedStep(), 1],
+  // A hundredth of the size of x.
+  ['hagerZhangStep', hagerZhangStep(), 0.01],
+])('%s begins as at first where the last step was 0', (_name, rule, alpha) => {
+  expect(choose(rule, at({}), { last: last(0) })).toEqual({ alpha, asked: [] });
+});
+
 describe('staticStep', () => {
   it('is always the same, 1 by default', () => {
     for (const fresh of [true, false]) {
