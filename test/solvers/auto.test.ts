@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  adam,
   auto,
   bfgs,
   lbfgs,
@@ -46,6 +47,37 @@ describe('auto', () => {
     expect(auto()).toMatchObject({ name: 'auto', descends: true, leavesPoint: true, anyScale: true });
   });
 
+  it('is dense up to 1000 unknowns', () => {
+    expect(auto().describe(1000)).toMatch(/^BFGS/);
+    expect(auto().describe(1001)).toMatch(/^L-BFGS/);
+  });
+
+  it('has a point of its own only where its solver has', () => {
+    const state = started(auto(), bowlOf(3));
+    expect(auto().answer?.(state, new Float64Array(3))).toBe(false);
+  });
+
+  const gram = { jacobianGram: true, jacobianProducts: true };
+  it.each<[boolean, number, number, object]>([
+    // At most 5e8 multiplications mn·min(m, n).
+    [true, 500, 2000, {}],
+    [false, 500, 2001, {}],
+    [true, 2000, 500, {}],
+    [false, 2001, 500, {}],
+    [false, 3, 0, {}],
+    [false, 3, 4, { stochastic: true }],
+    // At most 5e8 for a factor of JJᵀ, m³/6, where m ≤ n.
+    [true, 1e6, 1442, gram],
+    [false, 1e6, 1443, gram],
+    [true, 1000, 1000, gram],
+    [false, 1000, 1001, gram],
+    [false, 1e6, 1442, { jacobianGram: true }],
+    [false, 1e6, 1442, { jacobianProducts: true }],
+  ])('takes Levenberg–Marquardt: %s, for %d unknowns and %d residuals, %j', (isSquares, n, m, more) => {
+    const asked = auto().asksBesides?.({ n, precision: 'float64', residualCount: m, ...more });
+    expect(asked).toBe(isSquares ? 'residuals and their Jacobian' : undefined);
+  });
+
   describe('on mini-batches', () => {
     /** A matrix fitted to samples, two batches in turn. */
     const batches = (): Problem => {
@@ -73,6 +105,29 @@ describe('auto', () => {
       const problem = batches();
       const later = { ...problem, fg: async (x: Float64Array, g: Float64Array | null) => problem.fg(x, g) };
       expect((await minimizeAsync(later, auto(), limits)).x).toEqual(a.x);
+    });
+
+    it('leaves the point where a step begins as it was, and has no direction', () => {
+      const solver = auto();
+      const problem = batches();
+      const state = started(solver, problem, { stochastic: true });
+      const { x } = state;
+      stepFrom(solver, state, problem);
+      expect(x).toEqual(problem.p0);
+      expect(state.x).not.toEqual(problem.p0);
+      const out = new Float64Array(12);
+      solver.direction?.(state, out);
+      expect(out).toEqual(new Float64Array(12));
+    });
+
+    it('within bounds is schedule-free Adam, step by step', () => {
+      const rate = warmup({ steps: 20, after: 0.01 });
+      const own = adam({ learningRate: rate, scheduleFree: true, lower: -0.3, upper: 0.4 });
+      const bounded = { ...limits, lower: -0.3, upper: 0.4 };
+      const [a, b] = [minimize(batches(), auto(), bounded), minimize(batches(), own, limits)];
+      expect(a.x).toEqual(b.x);
+      expect(a.trace.map(({ f }) => f)).toEqual(b.trace.map(({ f }) => f));
+      expect(a.method).toBe('schedule-free Adam (learning rate 0.01), chosen for mini-batches');
     });
 
     it('comes near the minimum of the mean over all batches', () => {
