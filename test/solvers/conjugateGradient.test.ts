@@ -128,7 +128,7 @@ describe('conjugateGradient', () => {
 
   it('searches with c₂ = 0.2 by default', () => {
     const points = (options: ConjugateGradientOptions) =>
-      walk(conjugateGradient(options), hills, 9).map(({ x, evaluations }) => [...x, evaluations]);
+      walk(conjugateGradient(options), hills, 9).map(({ x, evaluations }) => ({ x, evaluations }));
     expect(points({})).toEqual(points({ lineSearch: strongWolfe({ c2: 0.2 }) }));
     expect(points({})).not.toEqual(points({ lineSearch: strongWolfe() }));
   });
