@@ -233,32 +233,48 @@ describe('bounds of an optimizer', () => {
   it('must agree with the constraints of layers', () =>
     expectNoLeak(async () => {
       const problem = regression();
-      const made = (kernelConstraint: ReturnType<typeof tf.constraints.nonNeg>) => {
+      const bounds = { lower: -0.2, upper: 0.3 };
+      const made = (
+        kernelConstraint: ReturnType<typeof tf.constraints.nonNeg>,
+        optimizer: SolverOptimizer = new LBFGSOptimizer(bounds),
+      ) => {
         const model = tf.sequential({
           layers: [tf.layers.dense({ units: 1, inputShape: [5], kernelConstraint, useBias: false })],
         });
         model.setWeights([problem.w]);
-        const optimizer = new LBFGSOptimizer({ lower: -0.2, upper: 0.3 }).attach(model);
+        optimizer.attach(model);
         model.compile({ optimizer, loss: 'meanSquaredError' });
         return { model, optimizer };
       };
       const y = tf.ones([4, 1]);
       const x = tf.tensor2d([[1, 2, 3, 4, -5], [2, 1, 0, 3, 1], [0, 0, 1, -1, 2], [1, 1, 1, 1, 1]]); // prettier-ignore
+      const gradientsOf = ({ model, optimizer }: ReturnType<typeof made>) =>
+        optimizer.computeGradients(
+          () => x.matMul(model.getWeights()[0]).sub(1).square().mean(),
+          model.trainableWeights.map((weight) => weight.read() as tf.Variable),
+        );
       const agreeing = made(tf.constraints.nonNeg());
       await agreeing.model.fit(x, y, { batchSize: 4, epochs: 5, verbose: 0 });
       const [kernel] = agreeing.model.getWeights();
       expect(Math.min(...kernel.dataSync())).toBeGreaterThanOrEqual(0);
       expect(Math.max(...kernel.dataSync())).toBeLessThanOrEqual(Math.fround(0.3));
-      const { model, optimizer } = made(tf.constraints.unitNorm({ axis: 0 }));
-      const { value, grads } = optimizer.computeGradients(
-        () => x.matMul(model.getWeights()[0]).sub(1).square().mean(),
-        model.trainableWeights.map((weight) => weight.read() as tf.Variable),
+      // A step beyond the bounds is not the fault of the constraints.
+      const long = made(
+        tf.constraints.nonNeg(),
+        new GradientDescentOptimizer({ learningRate: 0.5, ...bounds }),
       );
+      const next = gradientsOf(long);
+      long.optimizer.applyGradients(next.grads);
+      const weights = long.model.getWeights()[0].dataSync();
+      expect(Math.min(...weights)).toBe(0);
+      expect(Math.max(...weights)).toBeCloseTo(0.3, 6);
+      const { model, optimizer } = made(tf.constraints.unitNorm({ axis: 0 }));
+      const { value, grads } = gradientsOf({ model, optimizer });
       expect(() => optimizer.applyGradients(grads)).toThrow(
         /^LBFGSOptimizer: lower and upper: the layer constraints of the attached model set weight \d to .* beyond its bounds/,
       );
-      tf.dispose([value, grads, x, y]);
-      for (const each of [agreeing, { model, optimizer }]) {
+      tf.dispose([value, grads, next, x, y]);
+      for (const each of [agreeing, long, { model, optimizer }]) {
         each.optimizer.dispose();
         each.model.dispose();
       }

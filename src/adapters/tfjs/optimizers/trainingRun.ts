@@ -145,8 +145,8 @@ export function trainingRun(
       // Adam's memory differs from the solver's.
       const withSearch = run.changes === 'evaluations' ? null : options.withSearch;
       applyGradients(run, params, gradients, { ...options, withSearch, solver: context.solver() });
-      if (project) context.projected(run.state.x, project);
       admit(run.state.x);
+      if (project && context.projected(run.state.x, project)) admit(run.state.x);
       params.copyFrom(run.state.x);
       run.known = false;
     },
