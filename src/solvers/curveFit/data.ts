@@ -143,8 +143,10 @@ export function checkPoints(points: unknown, fitted: readonly Point[]): void {
 function checkLength(name: string, list: unknown, count: number): void {
   const length = isList(list) ? list.length : NaN;
   if (length !== count) {
+    const isFlat = name === 'sigma' && length === count * count;
+    const advice = isFlat ? ` A covariance matrix is an array of ${count} rows.` : '';
     throw new RangeError(
-      `curveFit: ${name} has ${length} values and ydata ${count}; there must be one for each.`,
+      `curveFit: ${name} has ${length} values and ydata ${count}; there must be one for each.${advice}`,
     );
   }
 }

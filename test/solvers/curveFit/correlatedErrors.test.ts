@@ -234,6 +234,10 @@ describe('a covariance matrix', () => {
     ],
     [[[4]], 'RangeError: curveFit: sigma has 1 values and ydata 2; there must be one for each.'],
     [
+      [4, 0, 0, 4],
+      'RangeError: curveFit: sigma has 4 values and ydata 2; there must be one for each. A covariance matrix is an array of 2 rows.',
+    ],
+    [
       change(1, 1, Infinity),
       'RangeError: curveFit: sigma[1][1], a variance, must be a finite number > 0, got Infinity.',
     ],
