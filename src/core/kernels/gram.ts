@@ -125,7 +125,7 @@ function eachRow(
   return true;
 }
 
-/** Copies n elements of each vector into panels, `[panels, depth, 4]`; nobody reads products of what lies beyond the last vector. */
+/** Copies n elements of each vector into panels, `[panels, depth, 4]`. What lies beyond the last vector stays: its products are not read. */
 function pack(vectors: Vectors, from: number, n: number, packed: Float64Array, panelLength: number): void {
   const { values, count, vectorStride, stride, weights, factors } = vectors;
   for (let v = 0; v < count; v++) {

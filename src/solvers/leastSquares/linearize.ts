@@ -9,7 +9,7 @@ import type { Box } from '../../core/bounds.ts';
 import type { Asks } from '../../core/question.ts';
 import type { LinearSolver } from './linearSolver.ts';
 
-/** Returns the solution of steps that the state asks for. */
+/** Returns the linear solver for the steps of a state. */
 export const solverOf = ({ isIterative, isDual }: LevenbergMarquardtState): LinearSolver =>
   isDual ? dual : isIterative ? iterative : dense;
 
@@ -37,7 +37,8 @@ export function* accept(state: LevenbergMarquardtState, box: Box | null, trialF:
 }
 
 /**
- * Replaces forward by central differences; returns false if J is no such difference, or if those are not finite.
+ * Replaces forward by central differences; returns false, and leaves J as it was, if J is not made of forward differences, or if
+ * central ones are not finite.
  *
  * @param before - damping, its growth and radius before steps of forward differences were rejected
  */
