@@ -8,8 +8,8 @@ import { textWidth } from './svg.ts';
 
 /** Returns the text, or its beginning with an ellipsis and the offset at its end if it has one, at most `width` px wide. */
 export function shortened(text: string, width: number, fontSize: number): string {
-  if (textWidth(text, fontSize) <= width) return text;
   const end = offsetIn(text);
+  if (textWidth(text, fontSize) <= width || end === text) return text;
   const characters = Array.from(text.slice(0, text.length - end.length));
   let kept = characters.length;
   while (kept > 0 && textWidth(`${characters.slice(0, kept).join('')}…${end}`, fontSize) > width) kept--;

@@ -15,6 +15,7 @@ import {
 } from 'quasi-newton/landscape';
 import { axisOf } from '../../../src/recipes/plots/axes.ts';
 import { nameLess, offsetOf } from '../../../src/recipes/plots/offset.ts';
+import { shortened } from '../../../src/recipes/plots/text.ts';
 import { tickLabels } from '../../../src/recipes/plots/ticks.ts';
 
 const steps = (from: number, to: number) =>
@@ -49,6 +50,13 @@ function numberIn(text: string): number {
 
 const textsOf = (svg: string) =>
   Array.from(svg.matchAll(/<text[^>]*>(.*?)<\/text>/g), ([, content]) => content.replaceAll(/<[^>]*>/g, ''));
+
+describe('the offset in a name', () => {
+  it('stays whole where the name is shortened, without a mark of what is not missing', () => {
+    expect(shortened('temperature − 10⁶', 90, 14)).toMatch(/^t.*… − 10⁶$/);
+    expect(shortened('+1.7×10¹²', 20, 14)).toBe('+1.7×10¹²');
+  });
+});
 
 describe('an axis far from 0', () => {
   it('has short labels that give its ticks together with the offset', () => {
