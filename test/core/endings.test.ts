@@ -93,6 +93,24 @@ describe('a vanishing gradient above an earlier point', () => {
     expect(is).toBe(converged);
   });
 
+  it('is none if the penalty of the solver rises by more than noise, whatever the slopes say', () => {
+    const penalty = ({ x }: { x: Float64Array }) => (x[0] < 1.5 ? 0 : 4 * NOISE);
+    const measure: Solver['measure'] = (at) => ({
+      f: at.f + penalty(at),
+      gradientNorm: Math.abs(at.gradient[0]),
+    });
+    expect(climb({ rise: 0, slope: -1e-3 }, { measure })).toMatchObject({ converged: false, f: 1 });
+  });
+
+  it('is none if f itself rises by more than noise, which a measure of the solver hides', () => {
+    const measure: Solver['measure'] = ({ f, gradient }) => ({
+      f: 1 + (f - 1) / 8,
+      gradientNorm: Math.abs(gradient[0]),
+    });
+    expect(climb({ rise: 4 * NOISE, slope: -1e-3 }, { measure }).converged).toBe(false);
+    expect(climb({ rise: NOISE / 2, slope: -1e-3 }, { measure }).converged).toBe(true);
+  });
+
   it('is a contradiction if f changes there though no gradient says so', () => {
     const slope: Problem = {
       p0: Float64Array.of(0),
@@ -195,6 +213,19 @@ describe('a step that failed', () => {
     const result = minimize(problem, scripted([[2, -1], move]).solver);
     const message = text.replace('…', terminations[termination].sentence);
     expect(result).toMatchObject({ termination, message, iterations: 1 });
+  });
+
+  it('has the sentence of its kind where it gives no cause', () => {
+    const { message } = minimize(bowl, scripted([[2, -1], failed('lineSearchFailed')]).solver);
+    expect(message).toBe(terminations.lineSearchFailed.sentence);
+  });
+
+  it('is looked into with an inexact gradient, too', () => {
+    const end = (problem: Problem, termination: 'lineSearchFailed' | 'precisionFloor') =>
+      minimize({ ...problem, gradientError: () => 0 }, scripted([[2, -1], failed(termination)]).solver)
+        .termination;
+    expect(end(flat, 'lineSearchFailed')).toBe('precisionFloor');
+    expect(end(bowl, 'precisionFloor')).toBe('lineSearchFailed');
   });
 
   it('for another reason is not looked into', () => {

@@ -178,6 +178,13 @@ describe('buffers that hold NaN', () => {
     }
   });
 
+  it('are named without a tensor where the problem has none', () => {
+    const { params: _, ...problem } = unwritten('fg', 1);
+    expect(refusalOf(() => runSync(asking(questions.fg()), problem)).message).toMatch(
+      /^fg left element 0 of gradient unwritten/,
+    );
+  });
+
   it('in some elements must be written', () => {
     const question: Question = { kind: 'evaluate', x: x(), gradient: Float64Array.of(NaN, 0, NaN) };
     expect(refusalOf(() => runSync(asking(question), unwritten('fg', 1))).message).toMatch(
@@ -389,6 +396,14 @@ describe('the methods of an older fg:', () => {
       return yield residuals();
     }
     expect(runSync(moved(), whole)).toBe(29);
+    // Compared with f elsewhere, residuals of another function would count as random.
+    at.set(x());
+    expect(refusalOf(() => runSync(asking(elsewhere, residuals()), penalized)).message).toMatch(
+      /^residuals gives 14 where fg gives 14\.14 /,
+    );
+    expect(refusalOf(() => runSync(moved(), penalized)).message).toMatch(
+      /^residuals gives 29 where fg gives 29\.29 /,
+    );
   });
 
   it('residuals are noticed, without another evaluation where f is known', () => {
