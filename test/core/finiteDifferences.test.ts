@@ -199,6 +199,20 @@ describe('the error that a problem states', () => {
     expect(reach).toBeLessThan(Math.cbrt(2 ** -52) / 10);
   });
 
+  it('is that of a single other point where float32 has no more in the box', () => {
+    const ulp = 2 ** -23;
+    for (const x of [1, 1 + ulp]) {
+      const problem = finiteDifferences(([at]) => 8 * at, Float64Array.of(x), {
+        lower: 1,
+        upper: 1 + ulp,
+        precision: 'float32',
+      });
+      expect(gradientOf(problem, Float64Array.of(x))).toEqual(Float64Array.of(8));
+      // f and f beside it are known to an ulp each, and lie an ulp of x apart.
+      expect(problem.gradientError!(Float64Array.of(x), 8)).toBeCloseTo((2 * 8 * ulp) / ulp, 9);
+    }
+  });
+
   it('is larger than the error of f’s rounding in a narrow box', () => {
     const [width, origin] = [1e-9, 1e6];
     let worst = 0;
