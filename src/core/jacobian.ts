@@ -47,8 +47,6 @@ const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
 
 /** Both sides of a central difference disagree by this fraction of the slope: its step may be too long. */
 const BENT = 1e-3;
-/** A disagreement below this many rounding errors of all residuals is ignored. */
-const LEAST_BEND = 1e3;
 /** Factor between successive steps, and the largest number of shorter ones. */
 const SHORTER = 2 ** -4;
 const SHORTENINGS = 10;
@@ -230,7 +228,7 @@ function* visitFarther(
   return null;
 }
 
-/** True if the slopes on both sides of x differ by more than `BENT` and rounding, and f changes enough over the step. */
+/** True if the slopes on both sides of x differ by more than `BENT`, and f changes enough over the step. */
 function isBent({ residuals, near, far }: Probe, moves: readonly number[], leastChange: number): boolean {
   if (moves.length < 2 || distance(near, residuals) < leastChange * norm2(residuals)) return false;
   const [a, b] = moves;
@@ -240,8 +238,7 @@ function isBent({ residuals, near, far }: Probe, moves: readonly number[], least
     difference += (first - second) ** 2;
     sum += (first + second) ** 2;
   }
-  const rounding = (LEAST_BEND * EPSILON.float64 * norm2(residuals)) / Math.abs(a);
-  return difference > BENT ** 2 * sum && difference > rounding ** 2;
+  return difference > BENT ** 2 * sum;
 }
 
 /** True if a step this many times as long as the last one changes the residuals by too few of their rounding errors. */

@@ -125,7 +125,7 @@ const slopesOf = (base: readonly number[], { moves: [a, b], found: [near, far] }
   });
 
 /**
- * The slopes of a column, at shorter steps where the two sides differ by a thousandth of their mean and by 1000 rounding errors,
+ * The slopes of a column, at shorter steps where the two sides differ by a thousandth of their sum,
  * while the residuals change by at least `shortens` of their norm. Steps are sixteenths of each other, at most ten, as long
  * as they change the residuals by 1e5 rounding errors. The finer of the two neighbors that differ least counts, if they
  * differ by less than a tenth; neighbors within 1e-7 end it, and so does a larger difference than one below a tenth.
@@ -147,7 +147,7 @@ function shortened(
         behind.map((value) => -value),
       ),
     ) / 2;
-  if (!(apart > 2e-3 * mean && apart > (1000 * 2 ** -52 * size(base)) / Math.abs(moves[0]))) return first;
+  if (!(apart > 2e-3 * mean)) return first;
   let [best, least, longer] = [first, 0.1, first];
   for (let k = 1; k <= 10; k++) {
     if (size(minus(longer.found[0], base)) / 16 <= 1e5 * 2 ** -52 * size(base)) return best;
@@ -175,6 +175,7 @@ const curves: Record<string, (z: number) => number> = {
   'flat, then undefined': (z) => (Math.abs(z) > 1.01 ? NaN : 2),
   buried: (z) => 1e13 + z,
   'deeply buried': (z) => 1e20 + 1e3 * z,
+  'deeply buried, steep below': (z) => 1e20 + (z < -1e3 ? -1e20 : 1e3 * z),
   'beyond all': (z) => 1e60 + 1e25 * z,
   'narrow peak': (z) => Math.exp(-(((z - 1) / 1e-5 + 0.7) ** 2)),
   'narrower peak': (z) => Math.exp(-(((z - 1) / 3e-8 + 0.3) ** 2)),
@@ -186,7 +187,7 @@ const curves: Record<string, (z: number) => number> = {
 };
 
 /** Beside these, nothing shows that an unknown moves. */
-const flat = new Set(['constant', 'flat, then undefined', 'buried']);
+const flat = new Set(['constant', 'flat, then undefined', 'buried', 'deeply buried, steep below']);
 
 function draw(random: () => number): Place & { name: string } {
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)];
