@@ -146,7 +146,7 @@ test('vectors in an arena are worked on by SIMD, to the last bit as elsewhere', 
 
 test('a sum of rows keeps the sign of zeros and what is infinite, by SIMD as in plain loops', () => {
   for (const storage of ['float64', 'float32'] as const) {
-    for (const n of [KERNEL_LENGTH + 3, TILE + 3]) {
+    for (const n of [KERNEL_LENGTH + 3, TILE + 3, 2 * TILE + 4200]) {
       const rows = allocateRows(n, 7, storage);
       const [g, beside] = [vectorBeside(rows[0]).fill(1), vectorBeside(rows[0])];
       for (const row of rows) row.fill(1);
