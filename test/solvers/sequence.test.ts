@@ -181,6 +181,16 @@ describe('sequence', () => {
     },
   );
 
+  it('refuses bounds of which only the lower ones differ', () => {
+    const solver = sequence(
+      adam({ lower: [0, 1, 1, 0], upper: 9 }),
+      lbfgs({ lower: [0, 1, 2, 0], upper: 9 }),
+    );
+    expect(() => minimize(hills, solver)).toThrow(
+      'sequence: stage 2: lbfgs has other bounds than stage 1: element 2 may be in [2, 9], there in [1, 9].',
+    );
+  });
+
   it('refuses a solver that only moves its start', () => {
     const admitting: Solver = { ...rolling, admit() {} };
     expect(() => sequence(slow, admitting)).toThrow(/^sequence: stage 2: gradientDescent adds a penalty/);
