@@ -148,6 +148,18 @@ describe('auto', () => {
     });
   });
 
+  it('has the bounds of the solve, and takes them once', () => {
+    const bounded = auto().withBounds?.('here', 1, [2, 3]);
+    const box = bounded?.bounds?.({ n: 2, precision: 'float64' });
+    expect([0, 1].map((i) => [box?.lower(i), box?.upper(i)])).toEqual([
+      [1, 2],
+      [1, 3],
+    ]);
+    expect(() => bounded?.withBounds?.('there', 0, 4)).toThrow(
+      'there: lower and upper: auto() has bounds of its own; give them in one of the two places.',
+    );
+  });
+
   it('refuses options, which belong to the solvers that it chooses from', () => {
     const given = auto as (options: object) => unknown;
     expect(() => given({ lower: 3 })).toThrow(/auto: takes no options; give them to bfgs/);
