@@ -153,11 +153,13 @@ function differentiateChecked(
   const { names, wrtInputs, wrtInner, copies } = chosen;
   const prepared = prepare(file, chosen, options);
   const { g, parameters, wrt, dataInputs } = prepared;
-  g.keepsWeights = keepsWeights;
   const { graph } = model;
   graph.output = [];
   graph.valueInfo = [];
-  const { loss, gradients, targets } = appendGradients(prepared, chosen, options, ownLoss);
+  const { loss, gradients, targets } = appendGradients(prepared, chosen, options, {
+    ownLoss,
+    keepsWeights,
+  });
   const statistics = addOutputs(prepared, names, options, { loss, gradients });
   orderInputs(graph, dataInputs, parameters);
   finish(model);
@@ -197,7 +199,7 @@ function appendGradients(
   { g, parameters, wrt, outputs, current, faults }: Prepared,
   { names, wrtInner }: Choice,
   options: DifferentiateOptions,
-  ownLoss: Value | undefined,
+  { ownLoss, keepsWeights }: { readonly ownLoss: Value | undefined; readonly keepsWeights: boolean },
 ): LossGradients & { readonly targets: readonly Target[] } {
   if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
   faults.push(...unfit(g, wrtInner, current));
@@ -205,6 +207,8 @@ function appendGradients(
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
   poolConvolutions(g, wrt, [loss, ...(options.keep ?? []).map(current)]);
+  // Not in the loss: gradients that it contains are differentiated again.
+  g.keepsWeights = keepsWeights;
   const { gradients, faults: refused } = sweep(g, loss, wrt, options.target);
   faults.push(...refused);
   if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));

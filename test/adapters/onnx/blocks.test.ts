@@ -304,3 +304,29 @@ test('an image smaller than a window is refused, by whatever layout', async () =
     await model.dispose();
   }
 });
+
+test('a loss may contain gradients with respect to weights of convolutions', async () => {
+  const penalized: TrainableOptions['loss'] = (g, { outputs: [y], gradient }) => {
+    const loss = g.meanOfAll(g.square(y));
+    const [slope] = gradient(loss, ['conv_1.weight']);
+    return g.add(loss, g.mul(0.1, g.sumOfSquares(slope)));
+  };
+  const computedIn = async (precision: 'float32' | 'float64') => {
+    const g = graph({ seed: 1 });
+    const first = g.tanh(g.conv(g.input('x', ['N', 3, 9, 9]), 16, 3, { padding: 1 }));
+    g.output('y', g.dense(g.globalAveragePool(g.tanh(g.conv(first, 16, 3, { padding: 1 }))), 4));
+    const sessionOptions = { intraOpNumThreads: 1 };
+    const model = await trainable(ort, g.toBytes(), { loss: penalized, precision, sessionOptions });
+    const data = Float32Array.from({ length: 5 * 243 }, (_, i) => Math.sin(i * i));
+    const problem = model.problem({ x: { data, dims: [5, 3, 9, 9] } });
+    const gradient = new Float64Array(problem.p0.length);
+    const f = await problem.fg(problem.p0, gradient);
+    await model.dispose();
+    return { f, gradient };
+  };
+  const [single, exact] = [await computedIn('float32'), await computedIn('float64')];
+  expect(Math.abs(single.f / exact.f - 1)).toBeLessThan(1e-5);
+  const scale = Math.max(...exact.gradient.map(Math.abs));
+  const errors = exact.gradient.map((value, i) => Math.abs(value - single.gradient[i]));
+  expect(Math.max(...errors)).toBeLessThan(1e-5 * scale);
+});
