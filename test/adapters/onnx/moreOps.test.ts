@@ -231,6 +231,22 @@ describe('sequences of tensors', () => {
     expect(apart(gradient, expected)).toBeLessThan(1e-12);
   });
 
+  // ONNX Runtime fails to run SequenceAt there, too; an empty part would give a loss of 0.
+  test.each([
+    ['after the last', { keepdims: 1 }, undefined, 5],
+    ['before the first', { keepdims: 1 }, undefined, -6],
+    ['after the last, without its axis', {}, undefined, 5],
+    ['of two after the last', {}, 2, 3],
+  ])('a part %s of an axis whose size is not known fails to run', async (_, more, step, position) => {
+    const build: Build = (g, { x }) => {
+      const list = g.op('SplitToSequence', step ? [x, g.scalar(step, 7)] : [x], { keepdims: 0, ...more });
+      return g.op('SequenceAt', [list, g.scalar(position, 7)]);
+    };
+    const inputs = { x: real(1, 5, 2) };
+    const graph = differentiate(modelOf(inputs, build, { dynamic: true }), { ...total, wrt: ['x'] });
+    await expect(runOnce(graph, feedsOf(inputs, 'float64'))).rejects.toThrow(/Non-zero status code/);
+  });
+
   test('a member at a position that is fed is refused', () => {
     const build: Build = (g, { x, i }) =>
       g.op('SequenceAt', [g.op('SequenceConstruct', [x, x]), g.squeeze(i, [0])]);

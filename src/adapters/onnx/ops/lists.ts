@@ -39,7 +39,12 @@ function splitOf(g: Builder, node: NodeProto) {
     const slice = g.slice(x, start, end, axis);
     return drops ? g.squeeze(slice, [axis]) : slice;
   };
-  return { size, given, each, step, part };
+  /** One element along the axis: ONNX Runtime fails to squeeze the axis if it is not there. */
+  const element = (at: number): Value => {
+    const squeezed = g.squeeze(g.slice(x, at, at === -1 ? 2 ** 31 - 1 : at + 1, axis), [axis]);
+    return drops ? squeezed : g.unsqueeze(squeezed, [axis]);
+  };
+  return { size, given, each, step, axis, part, element };
 }
 
 /** Parts of a tensor along an axis, as SplitToSequence makes them. */
@@ -53,12 +58,15 @@ function partsOf(g: Builder, node: NodeProto): Value[] {
   return sizes.map((length) => part(start, (start += length)));
 }
 
-/** A part by its position, where their number is not known; undefined if it is, or if the part depends on it. */
+/**
+ * A part by its position, where their number is not known; undefined if it is, or if the part depends on it. The graph fails to
+ * run if there is no such part.
+ */
 function partAt(g: Builder, node: NodeProto, position: number): Value | undefined {
-  const { size, each, step, part } = splitOf(g, node);
-  if (!each || typeof size === 'number') return undefined;
-  if (position >= 0) return part(position * step, (position + 1) * step);
-  return step === 1 ? part(position, position === -1 ? 2 ** 31 - 1 : position + 1) : undefined;
+  const { size, each, step, axis, part, element } = splitOf(g, node);
+  if (!each || typeof size === 'number' || (position < 0 && step > 1)) return undefined;
+  const start = position * step;
+  return step === 1 ? element(start) : g.concat([element(start), part(start + 1, start + step)], axis);
 }
 
 /** The members of a sequence. */
