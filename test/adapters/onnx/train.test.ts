@@ -198,6 +198,21 @@ describe('loading', () => {
     ).rejects.toThrow('ONNX Runtime refuses the graph');
   });
 
+  test('opens a graph that an optimization of ONNX Runtime breaks without optimizations', async () => {
+    const levels: unknown[] = [];
+    const create = async (bytes: Uint8Array, options: ort.InferenceSession.SessionOptions = {}) => {
+      levels.push(options.graphOptimizationLevel);
+      if (options.graphOptimizationLevel !== 'disabled') throw new Error('GetIndexFromName');
+      return ort.InferenceSession.create(bytes, options);
+    };
+    const model = await trainable({ ...ort, InferenceSession: { create } }, mlp([2, 3, 1]), {
+      loss: 'mse',
+      sessionOptions: { graphOptimizationLevel: 'all' },
+    });
+    expect(levels).toEqual(['all', 'disabled']);
+    await model.dispose();
+  });
+
   test('trains the parameters chosen', async () => {
     const model = await trainable(ort, mlp([2, 3, 1]), { loss: 'mse', trainable: ['1.bias', '1.weight'] });
     expect(model.params.length).toBe(4);

@@ -4,7 +4,8 @@ import { openSession, type Ort, type OrtSession, type OrtTensor, type OrtTensors
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /**
- * Opens a session.
+ * Opens a session; without ONNX Runtime's optimizations if it refuses the graph with them, since some of them break graphs or
+ * have no kernel in float64.
  *
  * @throws OnnxError with ONNX Runtime's message, and advice if there is any
  */
@@ -12,11 +13,19 @@ export async function open(ort: Ort, bytes: Uint8Array, options: object): Promis
   try {
     return await openSession(ort, bytes, options);
   } catch (error) {
-    const message = messageOf(error);
+    return openPlain(ort, bytes, options, error);
+  }
+}
+
+async function openPlain(ort: Ort, bytes: Uint8Array, options: object, first: unknown): Promise<OrtSession> {
+  try {
+    return await openSession(ort, bytes, { ...options, graphOptimizationLevel: 'disabled' });
+  } catch {
+    const message = messageOf(first);
     const advice = /NOT_IMPLEMENTED|could not find an implementation/i.test(message)
       ? ' It has no kernel for this op in this precision; try the other precision, or another execution provider.'
       : '';
-    throw new OnnxError([fault(`ONNX Runtime refuses the graph: ${message}${advice}`)], { cause: error });
+    throw new OnnxError([fault(`ONNX Runtime refuses the graph: ${message}${advice}`)], { cause: first });
   }
 }
 
