@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { pack } from '../../src/core/pack.ts';
+import { bowl, scripted } from './scripted.ts';
 import {
   adam,
   auto,
@@ -454,4 +455,19 @@ describe('a state', () => {
     expect(resumed({}, lbfgs(), evil)).toThrow(/__proto__ does not belong in a state/);
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
   });
+});
+
+it('a resumed run knows the largest and the smallest |f| of the earlier one', () => {
+  const first = minimize(
+    bowl,
+    scripted([
+      [1, 0],
+      [2, 0],
+    ]).solver,
+    { maxIterations: 2 },
+  );
+  const { highest, smallest } = first.state;
+  expect([highest, smallest]).toEqual([10, 0.5]);
+  const again = minimize(bowl, scripted(['stay']).solver, { maxIterations: 0, resume: first.state });
+  expect(again.state).toMatchObject({ highest, smallest });
 });
