@@ -553,6 +553,30 @@ describe('checkGradient', () => {
     );
   });
 
+  it('lists kinks by index, whatever their errors, and names none where there are none', () => {
+    const check = checkGradient({
+      p0: new Float64Array(2),
+      fg: (x, g) => (g?.set([1.5, -0.5]), Math.abs(x[0]) + Math.abs(x[1]) + x[0]),
+    });
+    expect(check.kinks.map(({ index }) => index)).toEqual([1, 0]);
+    expect(check.message).toContain('2 elements (0, 1).');
+    const line = checkGradient({ p0: Float64Array.of(1), fg: ([x], g) => (g?.fill(2), 2 * x) });
+    expect(line.message).toBe('The gradient agrees with f in all 1 elements checked.');
+  });
+
+  it.each([
+    [1e-14, 1],
+    [1, 1e-14],
+  ])('goes up to steps over which f shows its slope: x = %d, slope %d', (x0, slope) => {
+    const line = (gradient: number): Problem => ({
+      p0: Float64Array.of(x0),
+      fg: ([x], g) => (g?.fill(gradient), 1 + slope * x),
+    });
+    const { ok, worst } = checkGradient(line(slope));
+    expect(ok).toBe(true);
+    expect(Math.abs(worst.difference / slope - 1)).toBeLessThan(1e-3);
+  });
+
   it.each([NaN, Infinity, -Infinity])('needs a point where f is finite, not %d', (value) => {
     expect(() => checkGradient({ p0: Float64Array.of(1), fg: () => value })).toThrow(
       new RangeError(`checkGradient: f is ${value} at the point checked; check where it is finite.`),
