@@ -316,3 +316,16 @@ describe('checkJacobian refuses', () => {
     );
   });
 });
+
+it('a narrow peak is compared with differences of shorter steps', () => {
+  const peak = leastSquares({
+    p0: Float64Array.of(1),
+    residualCount: 1,
+    residuals([x], r, jacobian) {
+      const z = (x - 1) / 1e-5 + 0.4;
+      r[0] = Math.exp(-z * z);
+      jacobian?.fill((-2 * z * r[0]) / 1e-5);
+    },
+  });
+  expect(checkJacobian(peak)).toMatchObject({ ok: true, undetermined: 0 });
+});
