@@ -565,8 +565,8 @@ describe('checkGradient', () => {
   });
 
   it.each([
-    [1e-14, 1],
-    [1, 1e-14],
+    [1e-20, 1],
+    [1, 1e-18],
   ])('goes up to steps over which f shows its slope: x = %d, slope %d', (x0, slope) => {
     const line = (gradient: number): Problem => ({
       p0: Float64Array.of(x0),
@@ -574,7 +574,7 @@ describe('checkGradient', () => {
     });
     const { ok, worst } = checkGradient(line(slope));
     expect(ok).toBe(true);
-    expect(Math.abs(worst.difference / slope - 1)).toBeLessThan(1e-3);
+    expect(Math.abs(worst.difference / slope - 1)).toBeLessThan(0.1);
   });
 
   it.each([NaN, Infinity, -Infinity])('needs a point where f is finite, not %d', (value) => {
