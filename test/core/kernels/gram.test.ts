@@ -50,6 +50,24 @@ it('products of all pairs of rows or columns are right, by SIMD and in plain loo
   );
 });
 
+it('plain loops compute no product beyond the lower triangle, or beyond the columns asked for', () => {
+  const [count, length, columns] = [5, 3, 4];
+  const values = Float64Array.from({ length: count * length }, (_, i) => i + 1);
+  for (const strides of [
+    { vectorStride: length, stride: 1 },
+    { vectorStride: 1, stride: count },
+  ]) {
+    const vectors = { values, count, length, ...strides };
+    const expected = products(vectors);
+    const out = new Float64Array(count * count).fill(9);
+    plainGram(vectors, out, columns);
+    out.forEach((value, at) => {
+      const [u, v] = [Math.floor(at / count), at % count];
+      expect(value).toBe(v <= u && v < columns ? expected[u][v] : 0);
+    });
+  }
+});
+
 it('a value that is not finite stays in the products that it belongs to', () => {
   const values = new Float64Array(20 * 3).fill(1);
   values[0] = NaN;
