@@ -134,3 +134,18 @@ it.each([1e-6, 1, 1e6])('squares along a basis are at least the shift of a power
     );
   }
 });
+
+it('directions without a gradient keep their vectors, but for their signs', () => {
+  const state = startOf(problemOf(layoutOf([weight(5, 4)])), {});
+  const solver = soap({ frequency: 1 });
+  for (let t = 0; t < 9; t++) {
+    state.gradient.fill(0);
+    state.gradient[0] = 3;
+    runSync(solver.step(state), still);
+  }
+  for (const side of [state.blocks[0].left!, state.blocks[0].right!]) {
+    expect(side.part).toBe(side.size);
+    const apart = zip(rowsOf(state, side)!, identity(side.size), (u, v) => Math.abs(Math.abs(u) - v)).flat();
+    expect(Math.max(...apart)).toBeLessThan(1e-12);
+  }
+});
