@@ -41,6 +41,7 @@ describe('the layout and options of SOAP', () => {
     const start = () => soap().init({ n, precision: 'float64', layout: { length: n, tensors: [tensor] } });
     expect(start).toThrow(RangeError);
     expect(start).toThrow(message);
+    expect(start).toThrow(/^soap: /);
   });
 
   it('refuses a layout of another length than its tensors have', () => {

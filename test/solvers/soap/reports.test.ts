@@ -141,6 +141,18 @@ describe('blocks', () => {
       { oneSided: true },
       ['3 6 0 6'],
     ],
+    [
+      'an empty tensor does not part a kernel from its bias',
+      [kernel(undefined, 4, 4), kernel(undefined, 0, 3), bias(4)],
+      {},
+      ['4 5 4 5'],
+    ],
+    [
+      'the first axis makes the rows where the last is as good',
+      [kernel(undefined, 3, 5, 3)],
+      {},
+      ['3 15 3 15'],
+    ],
     ['empty tensors make none', [kernel(undefined, 0, 3), bias(0), bias(4)], {}, ['1 4 0 0']],
     ['a column is no bias', [kernel(undefined, 4, 6), kernel(undefined, 4, 1)], {}, ['4 6 4 6', '4 1 4 0']],
     [
