@@ -10,11 +10,11 @@ import {
   vectorNameOf,
 } from './ir/convention.ts';
 import { fault, OnnxError, typed, type Fault } from './ir/errors.ts';
-import { readBy, valueInfo, type Value } from './ir/graph.ts';
+import { valueInfo, type Value } from './ir/graph.ts';
 import { encodeModel } from './ir/model.ts';
 import type { Shape } from './ir/shape.ts';
 import { DType, dtypeName, shapeOf } from './ir/tensor.ts';
-import type { NoiseInput } from './ir/noise.ts';
+import { readNoise, type NoiseInput } from './ir/noise.ts';
 import type { Platform } from './ir/platform.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
@@ -239,15 +239,6 @@ function addOutputs(
   const faults = keep.flatMap((name) => keepOutput(g, name, current(name), outputs));
   if (faults.length > 0) throw new OnnxError(faults);
   return statistics;
-}
-
-/** Returns the noise inputs that nodes read; removes the others from the graph, in place. */
-function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[] {
-  if (noise.length === 0) return [];
-  const read = new Set(graph.node.flatMap(readBy));
-  const left = new Set(noise.filter(({ name }) => !read.has(name)).map(({ name }) => name));
-  graph.input = graph.input.filter(({ name }) => !left.has(name));
-  return noise.filter(({ name }) => read.has(name));
 }
 
 /** Switches a graph to inference mode, in place, with its running statistics as inputs. */
