@@ -1,5 +1,3 @@
-import type { GraphProto } from 'onnx-buf';
-import { readBy } from './graph.ts';
 import type { DType } from './tensor.ts';
 import type { Shape } from './shape.ts';
 
@@ -20,13 +18,4 @@ export interface NoiseInput {
   readonly draw: Draw;
   /** Value that has the same shape; undefined if the shape was given as sizes. */
   readonly like: string | undefined;
-}
-
-/** Returns the noise inputs that nodes read; removes the others from the graph, in place. */
-export function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[] {
-  if (noise.length === 0) return [];
-  const read = new Set(graph.node.flatMap(readBy));
-  const left = new Set(noise.filter(({ name }) => !read.has(name)).map(({ name }) => name));
-  graph.input = graph.input.filter(({ name }) => !left.has(name));
-  return noise.filter(({ name }) => read.has(name));
 }
