@@ -26,10 +26,10 @@ function spreads(text: string): string[] {
 test('no protobuf message is spread into another object: fields that hold their default would be lost', () => {
   // Each of these is a plain object of this package; so is what stands in parentheses, a condition.
   const plain =
-    /^(\(|Object\.fromEntries\(|(changesOf|fixedIn|vectors|checked|cotangents|quiet|reducing|specOf|tangents|fit|unary|unitVectors|viewsOf|weights\.many|windowOf)\()/;
+    /^(\(|Object\.fromEntries\(|(changesOf|fixedIn|vectors|checked|cotangents|quiet|reducing|specOf|tangents|threads|fit|unary|unitVectors|viewsOf|weights\.many|windowOf)\()/;
   const names = new Set(
     `attributes context convolution data differentiate layerRules extra feeds fields fixed found built inputs lowered many more named op options outputs parameters params
-     parts place problem random rest role sessionOptions shared source target traits vectors window`.split(
+     parts place problem random rest role sessionOptions shared source target tokenRole traits vectors window`.split(
       /\s+/,
     ),
   );
