@@ -53,6 +53,7 @@ export class Builder extends Graph {
     return this.cast(condition, this.dtypeOf(like) ?? this.float);
   }
 
+  /** Reduces x over `axes` by an op such as ReduceSum; the axes are kept with size 1 if `keep`. */
   protected override reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
     this.requireOperands(op, [x, axes]);
     if (typeof axes !== 'string') checkWhole('a list of axes', axes);
