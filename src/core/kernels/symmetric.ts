@@ -38,14 +38,16 @@ interface Exports {
 /** Kernels of each memory. A matrix is plain data, so it cannot refer to them itself. */
 const kernels = new WeakMap<ArrayBufferLike, Exports>();
 
+/** Number of stored elements of a matrix `[n, n]`: two rows to a block, the first with one element too many. */
+const lengthOf = (n: number): number => 2 * Math.ceil(n / 2) * (Math.ceil(n / 2) + 1);
+
 /**
  * Returns `diagonal·I`, `[n, n]`.
  *
  * @throws RangeError if there is not enough memory
  */
 export function diagonalMatrix(n: number, diagonal: number): Symmetric {
-  const blocks = Math.ceil(n / 2);
-  const matrix = { n, ...allocate(n, 2 * blocks * (blocks + 1), BLOCK * blocks), scale: 0 };
+  const matrix = { n, ...allocate(n, lengthOf(n), BLOCK * Math.ceil(n / 2)), scale: 0 };
   setDiagonal(matrix, diagonal);
   return matrix;
 }
@@ -67,13 +69,12 @@ const noRoom = (n: number, length: number, cause: unknown) =>
   );
 
 /**
- * Checks that matrices `[n, n]` can be allocated, at no cost: memory that is not written to takes none.
+ * Checks that `count` matrices `[n, n]` can be allocated; they are released unused.
  *
  * @throws RangeError if there is not enough memory
  */
 export function checkRoom(n: number, count: number): void {
-  const blocks = Math.ceil(n / 2);
-  const length = 2 * blocks * (blocks + 1);
+  const length = lengthOf(n);
   try {
     // All at once, as a solver holds them.
     Array.from({ length: count }, () => new ArrayBuffer(8 * length));

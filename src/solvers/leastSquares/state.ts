@@ -106,7 +106,7 @@ export function newState(
   };
 }
 
-/** Checks that {@link newState} can be called, at no cost: memory that is not written to takes none. */
+/** Checks that the memory of {@link newState} can be allocated. */
 export function checkState(setting: Setting, { method, isPlain }: Omit<MethodOptions, 'tolerance'>): void {
   const { isIterative } = formOf(setting, method, isPlain);
   if (!isIterative) jacobianOf(setting.residualCount ?? 0, setting.n);

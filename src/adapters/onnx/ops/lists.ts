@@ -23,7 +23,7 @@ function makerOf(g: Builder, list: Value): NodeProto {
 const positionIn = (g: Builder, position: Value): number =>
   g.integersOf(position)?.[0] ?? refuse('its position in the sequence is not known before the model runs.');
 
-/** What a SplitToSequence node splits, and how. */
+/** Returns the sizes of the parts that a SplitToSequence node makes, and functions that cut them out. */
 function splitOf(g: Builder, node: NodeProto) {
   const [x, split] = node.input;
   const attributes = attributesOf(node);
