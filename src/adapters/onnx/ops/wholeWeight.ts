@@ -30,8 +30,8 @@ const whole = { domain: 'quasi-newton', opType: 'ConvolutionWeightGradient' };
 /** Fewest places of d that summing samples one by one is faster for: each adds a gradient of full size. */
 const FEWEST = 25;
 
-/** Multiple that the number of filters must be of. */
-const ALIGNMENT = 4;
+/** ONNX Runtime moves channels to its blocked layout in multiples of this. */
+export const ALIGNMENT = 4;
 
 /** Appends the node; undefined where the other forms are faster, or sizes are unknown. */
 export function wholeWeight(

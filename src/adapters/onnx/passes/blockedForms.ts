@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ALIGNMENT } from '../ops/wholeWeight.ts';
 
 /** Least length that is a multiple of `size`. */
 export const upTo = (length: number, size: number): number => Math.ceil(length / size) * size;
@@ -13,8 +14,6 @@ export const upTo = (length: number, size: number): number => Math.ceil(length /
  */
 export type Form = 'depthwise' | 'blocks' | 'few channels';
 
-/** ReorderInput takes channels in multiples of this. */
-const ALIGNMENT = 4;
 /** Most multiply-adds with the padding of blocks, for each that is needed: beyond, it would be slower. */
 export const MOST_PADDING = 2;
 
