@@ -1,12 +1,12 @@
-// The pass of src/core/kernels/symmetric.ts over a matrix, in WebAssembly text. That file describes the storage; its plain
+// The passes of src/core/kernels/triangle.ts over a matrix, in WebAssembly text. That file describes the storage; its plain
 // loops add in the same order.
 
-import { get, parameters, set, vectors } from './wat.js';
+import { get, numbered, parameters, set, vectors } from './wat.js';
 
 const rowPair = [0, 1];
 
 /** Bytes of a block of the panel, and where its parts lie. */
-const BLOCK = 96;
+const BLOCK = 128;
 const AT = { w: 0, z: 16, x: 32, product: 48, u: 64, v: 80 };
 
 /** @param {string} pointer */
@@ -84,8 +84,43 @@ function pass(name, updates) {
     (br_if $block (i32.lt_u ${get('end')} ${get('last')}))))`;
 }
 
+/** Vectors of two updates at a time, in the order of the panel: those along a row, then those that they are scaled by. */
+const along = numbered('along', 4);
+const scaledBy = numbered('factor', 4);
+
+/** `A ← A + Σ factor·alongᵀ` over four pairs of vectors, in the blocks from `row0` and `end` on. */
+const add = `
+  (func (export "add") ${parameters('i32', ['row0', 'panel', 'end', 'last'])}
+    (local $row1 i32) (local $bytes i32) (local $at i32)
+    ${vectors([...along, ...rowPair.flatMap((row) => scaledBy.map((name) => `${name}${row}`))])}
+    ${set('bytes', `(i32.shr_u (i32.sub ${get('end')} ${get('panel')}) (i32.const 3))`)}
+    (loop $block
+    ${advance('bytes', 16)}
+    ${set('row1', `(i32.add ${get('row0')} ${get('bytes')})`)}
+    ${rowPair
+      .flatMap((row) => scaledBy.map((name, k) => set(`${name}${row}`, splat('end', 64 + 16 * k + 8 * row))))
+      .join('\n    ')}
+    ${set('at', get('panel'))}
+    (loop $next
+      ${along.map((name, k) => set(name, load('at', 16 * k))).join('\n      ')}
+      ${rowPair
+        .flatMap((row) => {
+          const terms = along.map((name, k) => times(get(`${scaledBy[k]}${row}`), get(name)));
+          const sum = plus(plus(terms[0], terms[1]), plus(terms[2], terms[3]));
+          return [
+            `(v128.store ${get(`row${row}`)} ${plus(load(`row${row}`), sum)})`,
+            advance(`row${row}`, 16),
+          ];
+        })
+        .join('\n      ')}
+      ${advance('at', BLOCK)}
+      (br_if $next (i32.le_u ${get('at')} ${get('end')})))
+    ${set('row0', get('row1'))}
+    ${advance('end', BLOCK)}
+    (br_if $block (i32.lt_u ${get('end')} ${get('last')}))))`;
+
 /** The whole module; its memory is imported. */
 export const symmetricText = `(module
   (import "host" "memory" (memory 1))
-${[pass('update', true), pass('multiply', false)].join('\n')})
+${[pass('update', true), pass('multiply', false), add].join('\n')})
 `;

@@ -1,10 +1,4 @@
-import {
-  diagonalMatrix,
-  multiply,
-  setDiagonal,
-  updateLater,
-  type Symmetric,
-} from '../core/kernels/symmetric.ts';
+import { diagonalMatrix, multiply, setDiagonal, update, type Symmetric } from '../core/kernels/symmetric.ts';
 import { dot, sameNumbers } from '../core/vector.ts';
 
 /** A matrix A with its product with one gradient g; plain data. */
@@ -38,8 +32,7 @@ export function multiplyAt({ matrix, at, product }: MatrixAt, gradient: Float64A
 }
 
 /**
- * `A ← A⁺ = A/tau + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ`, and the product A⁺g⁺ in O(n): the update of the matrix is
- * deferred to the next pass.
+ * `A ← A⁺ = A/tau + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ`, and the product A⁺g⁺ in O(n).
  *
  * @param gradient - g⁺
  * @param next - Ag⁺, with the matrix before the update
@@ -52,7 +45,7 @@ export function updateAt(
   v: Float64Array,
   { gradient, next }: { readonly gradient: Float64Array; readonly next: Float64Array },
 ): void {
-  updateLater(matrix, 1 / tau, [a, b, c], u, v);
+  update(matrix, 1 / tau, { factors: [a, b, c], u, v });
   const ug = dot(u, gradient);
   const vg = dot(v, gradient);
   const alongU = a * ug + b * vg;

@@ -1,5 +1,6 @@
 import { dot, scaleInto } from '../core/vector.ts';
-import { checkRoom, multiply } from '../core/kernels/symmetric.ts';
+import { multiply } from '../core/kernels/symmetric.ts';
+import { checkRoom } from '../core/kernels/triangle.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
 import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
 import type { Descent } from './lineSearchSolver.ts';

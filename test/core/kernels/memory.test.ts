@@ -204,11 +204,11 @@ describe('a dense symmetric matrix', () => {
     [31, 0],
     [32, 3],
   ])('of %i unknowns is updated and multiplied by %i calls of kernels', async (n, calls) => {
-    const { diagonalMatrix, multiply, updateLater } = await load();
+    const { diagonalMatrix, multiply, update } = await load();
     const matrix = diagonalMatrix(n, 2);
     const out = new Float64Array(n);
     multiply(matrix, numbers(n), out);
-    updateLater(matrix, 0.5, [1, 2, 3], numbers(n), numbers(n));
+    update(matrix, 0.5, { factors: [1, 2, 3], u: numbers(n), v: numbers(n) });
     multiply(matrix, numbers(n), out);
     multiply(matrix, numbers(n), out);
     expect((watched.calls['multiply'] ?? 0) + (watched.calls['update'] ?? 0)).toBe(calls);

@@ -5,7 +5,7 @@ import {
   diagonalMatrix,
   multiply,
   setDiagonal,
-  updateLater,
+  update,
   type Symmetric,
 } from '../../../src/core/kernels/symmetric.ts';
 import { normInf } from '../../../src/core/vector.ts';
@@ -31,8 +31,7 @@ const randomUpdate = (n: number, random: () => number): Update => ({
   v: randomVector(n, random),
 });
 
-const apply = (matrix: Symmetric, { scale, factors, u, v }: Update): void =>
-  updateLater(matrix, scale, factors, u, v);
+const apply = (matrix: Symmetric, { scale, ...by }: Update): void => update(matrix, scale, by);
 
 /** The whole matrix, row by row, from its definition. */
 function oracle(n: number, diagonal: number, updates: readonly Update[]): number[][] {
@@ -80,6 +79,56 @@ test('the product is that of the whole matrix, with all updates', () => {
   );
 });
 
+test.each([
+  [511, 3],
+  [512, 0],
+  [512, 1],
+  [512, 32],
+  [512, 33],
+  [512, 65],
+  [512, 170],
+  [512, 171],
+  [513, 172],
+  [601, 203],
+])('the product is that of the whole matrix of %i unknowns after %i updates', (n, count) => {
+  const random = uniform(count);
+  const matrix = diagonalMatrix(n, 2);
+  const updates = Array.from({ length: count }, () => randomUpdate(n, random));
+  for (const update of updates) apply(matrix, { ...update, u: update.u.slice(), v: update.v.slice() });
+  // After n/3 terms, a triangle.
+  expect(matrix.isSum).toBe(n >= 512 && count <= n / 3);
+  expect(matrix.sum.parts.some((part) => part !== null)).toBe(count > 0 && matrix.isSum);
+  const A = oracle(n, 2, updates);
+  const size = normInf(Float64Array.from(A.flat()));
+  for (let k = 0; k < 2; k++) {
+    const x = randomVector(n, random);
+    const expected = times(A, x);
+    multiply(matrix, x, x);
+    expect(normInf(x.map((value, i) => value - expected[i]))).toBeLessThan(1e-14 * n * size);
+  }
+});
+
+test('a matrix that is copied on the way is the same to the last bit', () => {
+  const n = 514;
+  const random = uniform(4);
+  const matrix = diagonalMatrix(n, 0.5);
+  let copy = structuredClone(matrix);
+  for (let k = 0; k < 180; k++) {
+    const update = randomUpdate(n, random);
+    const x = randomVector(n, random);
+    const products = [matrix, copy].map((one) => {
+      const out = new Float64Array(n);
+      apply(one, update);
+      multiply(one, x, out);
+      return out;
+    });
+    expect(products[0]).toEqual(products[1]);
+    if (k % 29 === 0) copy = structuredClone(matrix);
+  }
+  expect(matrix.isSum).toBe(false);
+  expect(copy.triangle.data).toEqual(matrix.triangle.data);
+});
+
 test('SIMD and plain loops are the same to the last bit', () => {
   fc.assert(
     fc.property(fc.integer({ min: 32, max: 75 }), seeds, (n, seed) => {
@@ -98,13 +147,13 @@ test('SIMD and plain loops are the same to the last bit', () => {
         });
         expect(products[0]).toEqual(products[1]);
       }
-      expect(fast.data).toEqual(plain.data);
+      expect(fast.triangle.data).toEqual(plain.triangle.data);
     }),
   );
 });
 
 test('setting a diagonal discards the matrix and an update that is still pending', () => {
-  for (const n of [5, 40]) {
+  for (const n of [5, 40, 512]) {
     const matrix = diagonalMatrix(n, 1);
     const x = randomVector(n, uniform(1));
     apply(matrix, randomUpdate(n, uniform(2)));
@@ -114,6 +163,25 @@ test('setting a diagonal discards the matrix and an update that is still pending
     const out = new Float64Array(n);
     multiply(matrix, x, out);
     expect(out).toEqual(x.map((value) => 3 * value));
+  }
+});
+
+test('a sum starts again after its diagonal is set, and after it was a triangle', () => {
+  const n = 512;
+  const random = uniform(8);
+  const matrix = diagonalMatrix(n, 1);
+  for (const count of [3, 171, 40]) {
+    setDiagonal(matrix, 2);
+    expect(matrix.isSum).toBe(true);
+    const updates = Array.from({ length: count }, () => randomUpdate(n, random));
+    for (const update of updates) apply(matrix, update);
+    const x = randomVector(n, random);
+    const out = new Float64Array(n);
+    multiply(matrix, x, out);
+    const A = oracle(n, 2, updates);
+    const expected = times(A, x);
+    const size = normInf(Float64Array.from(A.flat()));
+    expect(normInf(out.map((value, i) => value - expected[i]))).toBeLessThan(1e-14 * n * size);
   }
 });
 
