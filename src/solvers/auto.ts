@@ -10,11 +10,12 @@ import type { Bounds } from '../core/question.ts';
 import type { Iterate, Measured, Setting, Solver } from '../core/solver.ts';
 
 /**
- * Largest number of unknowns for dense BFGS, which stores n² numbers. On small networks with n = 1021, BFGS reaches the loss
- * of L-BFGS in 0.5 to 0.65 of its evaluations: in 0.6 of its time with 500 samples, 0.7 with 200, and the same with 50. With
- * n = 1441 it takes 0.7, 1.0 and 1.2 of its time (`npm run bench -- scaling`).
+ * Largest number of unknowns for dense BFGS, which stores n² numbers. On small networks with n = 1933, BFGS reaches the loss
+ * that L-BFGS has after 400 evaluations in half of its evaluations and of its time, with 50, 200 and 500 samples
+ * (`npm run bench -- scaling`). On classical problems, whose f costs next to nothing, it takes 1.1 × the evaluations there,
+ * and an iteration of several milliseconds after n/3 iterations.
  */
-const DENSE_LIMIT = 1000;
+const DENSE_LIMIT = 2000;
 
 /**
  * Largest work per step, m·n·min(m, n) multiplications, for which {@link levenbergMarquardt} is chosen: about
@@ -30,7 +31,7 @@ const WARMUP_STEPS = 20;
 /**
  * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01; {@link
  * levenbergMarquardt} for a sum of squares whose Jacobian is small enough; otherwise {@link bfgs} for n ≤
- * 1000 and {@link lbfgs} above. With bounds of the solve (`minimize(problem, auto(), { lower })`), {@link lbfgs} takes the place
+ * 2000 and {@link lbfgs} above. With bounds of the solve (`minimize(problem, auto(), { lower })`), {@link lbfgs} takes the place
  * of {@link bfgs}, and schedule-free {@link adam} that of {@link soap}.
  *
  * @throws TypeError if options are given

@@ -38,8 +38,9 @@ export const bfgsRules: Rules<BfgsOptions> = {
 };
 
 /**
- * BFGS with a dense inverse Hessian: n² numbers and O(n²) work per iteration. For up to about a thousand
- * unknowns, where it reaches lower losses than limited-memory BFGS.
+ * BFGS with a dense inverse Hessian, for up to some thousands of unknowns, where it reaches lower losses than limited-memory
+ * BFGS. From n = 512 on, H is a sum of outer products for the first n/3 iterations, at most 1024, where iteration k takes O(kn)
+ * work; after that, and for smaller n, n² numbers and O(n²) work per iteration.
  *
  * H starts from γI, and the newest pair sets γ at every step, as in limited memory: H = γM + N, where M and N are
  * updated with each pair.

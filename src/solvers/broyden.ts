@@ -1,5 +1,4 @@
-import { multiply } from '../core/kernels/symmetric.ts';
-import { checkRoom } from '../core/kernels/triangle.ts';
+import { checkRoom, multiply } from '../core/kernels/symmetric.ts';
 import { dot, scaleInto } from '../core/vector.ts';
 import { biggsFactor, isCurved, pairSums, writePair } from './curvature.ts';
 import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';

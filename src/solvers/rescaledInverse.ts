@@ -1,6 +1,5 @@
 import { dot, scaleInto } from '../core/vector.ts';
-import { multiply } from '../core/kernels/symmetric.ts';
-import { checkRoom } from '../core/kernels/triangle.ts';
+import { checkRoom, multiply } from '../core/kernels/symmetric.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
 import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
 import type { Descent } from './lineSearchSolver.ts';
@@ -30,8 +29,7 @@ export interface RescaledMemory {
 /**
  * Creates a dense BFGS estimate of the inverse Hessian that is rescaled at every step.
  *
- * An iteration takes one pass over M and one over N, each a rank-two update and a product with the new
- * gradient. Subtraction gives the product with y, and the product of the next updated matrix follows in O(n).
+ * An iteration takes a product of M and one of N with the new gradient, and a rank-two update of each. Subtraction gives the product with y, and the product of the next updated matrix follows in O(n).
  *
  * @param scalingOf - returns γ from the sums of a pair
  * @param modifiedSecant - true to scale y by Biggs's factor; the default is true if f is exact enough

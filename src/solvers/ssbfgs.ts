@@ -28,7 +28,7 @@ export const ssbfgsRules: Rules<SsbfgsOptions> = {
  * Self-scaled BFGS: before each update, H is divided by τ = min(1, yᵀs/sᵀBs), so that outdated large
  * eigenvalues of H⁻¹ decay. For small networks in float64, where {@link ssbroyden} is even better.
  *
- * Dense: n²/2 numbers and O(n²) work per iteration. H starts as sᵀy/yᵀy·I at the first update.
+ * Dense, like {@link ssbroyden}. H starts as sᵀy/yᵀy·I at the first update.
  *
  * @throws RangeError naming every option that is wrong
  * @see Al-Baali (1998), Comput. Optim. Appl. 9, 191–203; Urbán, Stefanou & Pons (2024),

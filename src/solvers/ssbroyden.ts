@@ -28,8 +28,8 @@ export const ssbroydenRules: Rules<SsbroydenOptions> = {
  * Self-scaled Broyden: each step chooses both the scale of H and the member of Broyden's family. The most accurate
  * method here for small networks and PINNs, in float64.
  *
- * Dense: n²/2 numbers and O(n²) work per iteration, for up to about three thousand unknowns. H starts as I,
- * or as sᵀy/yᵀy·I if the units of x and f take sᵀy/yᵀy beyond 1e±9.
+ * Dense: n²/2 numbers and O(n²) work per iteration, less in the first n/3, as for {@link bfgs}; for up to some thousands
+ * of unknowns. H starts as I, or as sᵀy/yᵀy·I if the units of x and f take sᵀy/yᵀy beyond 1e±9.
  *
  * @throws RangeError naming every option that is wrong
  *

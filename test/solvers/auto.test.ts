@@ -47,9 +47,9 @@ describe('auto', () => {
     expect(auto()).toMatchObject({ name: 'auto', descends: true, leavesPoint: true, anyScale: true });
   });
 
-  it('is dense up to 1000 unknowns', () => {
-    expect(auto().describe(1000)).toMatch(/^BFGS/);
-    expect(auto().describe(1001)).toMatch(/^L-BFGS/);
+  it('is dense up to 2000 unknowns', () => {
+    expect(auto().describe(2000)).toMatch(/^BFGS/);
+    expect(auto().describe(2001)).toMatch(/^L-BFGS/);
   });
 
   it('has a point of its own only where its solver has', () => {

@@ -14,6 +14,7 @@ import {
 } from './outerProducts.ts';
 import {
   addToTriangle,
+  checkTriangles,
   multiplyTriangle,
   newTriangle,
   setTriangle,
@@ -40,6 +41,13 @@ const LONG = 512;
  */
 const MOST_TERMS = 1024;
 const mostTerms = (n: number): number => (n < LONG ? 0 : Math.min(MOST_TERMS, Math.floor(n / 3)));
+
+/**
+ * Checks that `count` matrices `[n, n]` can be allocated.
+ *
+ * @throws RangeError if there is not enough memory
+ */
+export const checkRoom = (n: number, count: number): void => checkTriangles(n, count, 2 * n * mostTerms(n));
 
 /**
  * Returns `diagonal·I`, `[n, n]`.

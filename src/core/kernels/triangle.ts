@@ -76,17 +76,17 @@ const noRoom = (n: number, length: number, cause: unknown) =>
   );
 
 /**
- * Checks that `count` matrices `[n, n]` can be allocated; they are released unused.
+ * Checks that `count` triangles, and as many vectors of so many numbers, can be allocated; they are released unused.
  *
  * @throws RangeError if there is not enough memory
  */
-export function checkRoom(n: number, count: number): void {
+export function checkTriangles(n: number, count: number, beside: number): void {
   const length = lengthOf(n);
   try {
     // All at once, as a solver holds them.
-    Array.from({ length: count }, () => new ArrayBuffer(8 * length));
+    Array.from({ length: count }, () => [new ArrayBuffer(8 * length), new ArrayBuffer(8 * beside)]);
   } catch (cause) {
-    throw noRoom(n, length, cause);
+    throw noRoom(n, length + beside, cause);
   }
 }
 

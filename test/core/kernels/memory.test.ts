@@ -216,27 +216,44 @@ describe('a dense symmetric matrix', () => {
     expect(watched.memories.length).toBe(calls / 3);
   });
 
-  it('has a memory of its elements and twelve numbers for each pair of rows', async () => {
+  it('has a memory of its elements and sixteen numbers for each pair of rows', async () => {
     const { diagonalMatrix, multiply } = await load();
     const x = numbers(180);
     const out = new Float64Array(180);
     multiply(diagonalMatrix(180, 3), x, out);
     expect(out).toEqual(x.map((value) => 3 * value));
-    // 8·(2·90·91 + 12·90) bytes
+    // 8·(2·90·91 + 16·90) bytes
     expect(watched.memories.map(({ descriptor }) => descriptor.initial)).toEqual([3]);
   });
 
-  it.each(['modules', 'memories', 'instances'] as const)('is the same without %s', async (what) => {
+  it.each([
+    ['modules', 40],
+    ['memories', 40],
+    ['instances', 40],
+    ['modules', 512],
+    ['memories', 513],
+    ['instances', 514],
+  ] as const)('is the same without %s, n = %i', async (what, n) => {
     const results = [];
     for (const refuses of ['nothing', what] as const) {
       watched.refuses = refuses;
       vi.resetModules();
-      const { diagonalMatrix, multiply } = await load();
-      const x = Float64Array.from({ length: 40 }, (_, i) => i);
-      multiply(diagonalMatrix(40, 3), x, x);
-      results.push(x);
+      const { diagonalMatrix, multiply, update } = await load();
+      const matrix = diagonalMatrix(n, 3);
+      const x = Float64Array.from({ length: n }, (_, i) => i % 7);
+      multiply(matrix, x, x);
+      // More than n/3, after which it is a triangle.
+      for (let k = 0; k < (n < 512 ? 3 : 173); k++) {
+        const [u, v] = [1.3, 0.7].map((wave) => Float64Array.from(x, (_, i) => Math.sin(wave * i * (k + 1))));
+        update(matrix, 0.9, { factors: [1e-3, -2e-3, 1e-3], u, v });
+        if (k % 8 === 0) multiply(matrix, x, x);
+      }
+      expect(matrix.isSum).toBe(false);
+      const out = new Float64Array(n);
+      multiply(matrix, x, out);
+      results.push([...x, ...out, ...matrix.triangle.data]);
     }
     expect(results[1]).toEqual(results[0]);
-    expect(results[0][39]).toBe(117);
+    expect(results[0].every(Number.isFinite)).toBe(true);
   });
 });
