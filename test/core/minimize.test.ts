@@ -450,7 +450,7 @@ describe('trace and report', () => {
 describe('auto', () => {
   it('is dense for few unknowns and limited-memory for many', () => {
     expect(minimize(quadratic([1, 2]), auto()).method).toMatch(/^BFGS .*chosen for n = 2/);
-    const many = Array.from({ length: 1001 }, (_, i) => 1 + i);
-    expect(minimize(quadratic(many), auto()).method).toMatch(/^L-BFGS .*chosen for n = 1001/);
+    const many = Array.from({ length: 2001 }, (_, i) => 1 + i);
+    expect(minimize(quadratic(many), auto()).method).toMatch(/^L-BFGS .*chosen for n = 2001/);
   });
 });

@@ -2,12 +2,16 @@ import { describe, expect, it } from 'vitest';
 import {
   bfgs,
   fixedStep,
+  loadState,
+  minimize,
+  saveState,
   ssbfgs,
   ssbroyden,
   strongWolfe,
   type BfgsOptions,
   type Iterate,
   type Problem,
+  type SavedState,
   type Setting,
   type Solver,
 } from 'quasi-newton';
@@ -138,4 +142,35 @@ it('ssbroyden searches nearly exactly by default', () => {
   expect(follow(given, hills, 6).gradient).toEqual(follow(plain, hills, 6).gradient);
   const loose = ssbroyden({ lineSearch: strongWolfe() });
   expect(follow(loose, hills, 6).gradient).not.toEqual(follow(plain, hills, 6).gradient);
+});
+
+describe('of 512 unknowns', () => {
+  const n = 512;
+  const valley: Problem = {
+    p0: new Float64Array(n),
+    fg(x, gradient) {
+      let f = 0;
+      for (let i = 0; i < n; i++) {
+        const curvature = 10 ** ((6 * i) / n);
+        const d = x[i] - 1;
+        f += 0.5 * curvature * d * d + 0.1 * d ** 4;
+        if (gradient) gradient[i] = curvature * d + 0.4 * d ** 3;
+      }
+      return f;
+    },
+  };
+  const options = { maxIterations: 185, gtol: 0 };
+
+  it.each([bfgs(), ssbfgs(), ssbroyden()])('a saved run of $name goes on bit for bit', (solver) => {
+    // H is a sum at 60 and at 170, its largest; then it becomes a triangle.
+    const whole = minimize(valley, solver, options);
+    expect(whole.iterations).toBe(185);
+    for (const stop of [60, 170, 180]) {
+      const first = minimize(valley, solver, { ...options, maxIterations: stop });
+      const state = loadState(JSON.parse(JSON.stringify(saveState(first.state))) as SavedState);
+      const rest = minimize(valley, solver, { ...options, maxIterations: 185 - stop, resume: state });
+      expect(rest.x).toEqual(whole.x);
+      expect(rest.f).toBe(whole.f);
+    }
+  });
 });

@@ -365,8 +365,8 @@ describe('the dense methods', () => {
     { solver: ssbroyden({ modifiedSecant: true }), H0: () => 1, member: selfScaled, learned: bySecant },
   ])('$solver.name: H is that of its formula and takes y to s', (method) => {
     const { solver, H0, member, learned = (step) => step } = method;
-    // Of 64 unknowns and more, Hy is a difference of products.
-    for (const problem of [wood, osborne, blocks(17, wood)]) {
+    // Of 64 unknowns and more, Hy is a difference of products; of 512 and more, H is a sum.
+    for (const problem of [wood, osborne, blocks(17, wood), blocks(128, wood)]) {
       const start = observe(solver, problem, 0);
       expect(start.direction).toEqual(start.gradient.map((value) => -value));
       const { state, steps, direction, gradient } = observe(solver, problem, 12);
@@ -425,7 +425,7 @@ describe('the dense methods', () => {
           none: 1,
         })[initialScaling];
       for (const modifiedSecant of [false, true]) {
-        for (const problem of [wood, osborne]) {
+        for (const problem of modifiedSecant ? [wood, osborne] : [wood, osborne, blocks(128, wood)]) {
           const { state, steps, direction, gradient } = observe(
             bfgs({ initialScaling, modifiedSecant }),
             problem,
