@@ -123,7 +123,7 @@ function groupOperands(graph: GraphProto, readers: ReadonlyMap<string, Reader[]>
     );
 }
 
-const isReshape = (node: NodeProto): boolean => opKey(node) === 'Reshape';
+const isReshape = (node: NodeProto): boolean => opOf(node)?.reshapes ?? false;
 
 /** True if a reader uses a tensor as a running mean or variance. */
 const readsStatistic = ([node, i]: Reader): boolean => opOf(node)?.statistics?.includes(i) ?? false;

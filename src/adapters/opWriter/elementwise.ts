@@ -6,6 +6,11 @@ export type Value = string;
 /** A value, or a number that becomes a constant of the other operands' type. */
 export type Operand = Value | number;
 
+/** The op that gives a value another name. */
+export const IDENTITY = 'Identity';
+/** The op that gives a value another type. */
+export const CAST = 'Cast';
+
 /** A graph to which nodes are appended: elementwise ops, whose operands broadcast as in NumPy. */
 export abstract class ElementwiseWriter {
   #names: readonly Value[] | undefined;
@@ -95,7 +100,7 @@ export abstract class ElementwiseWriter {
   }
   /** x itself, as another value. */
   identity(x: Value): Value {
-    return this.op('Identity', [x]);
+    return this.op(IDENTITY, [x]);
   }
   /** −x. */
   neg(x: Value): Value {
@@ -157,6 +162,10 @@ export abstract class ElementwiseWriter {
   relu(x: Value): Value {
     return this.whole('Relu', [x]);
   }
+  /** x where x > 0, alpha·x elsewhere. */
+  leakyRelu(x: Value, alpha: number): Value {
+    return this.op('LeakyRelu', [x], { alpha });
+  }
   /** log(1 + eˣ). */
   softplus(x: Value): Value {
     return this.whole('Softplus', [x]);
@@ -200,6 +209,6 @@ export abstract class ElementwiseWriter {
   }
   /** x in another type, by its number in the ONNX format. */
   cast(x: Value, dtype: number): Value {
-    return this.op('Cast', [x], { to: dtype });
+    return this.op(CAST, [x], { to: dtype });
   }
 }

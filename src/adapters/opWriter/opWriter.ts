@@ -14,6 +14,9 @@ import { ElementwiseWriter, type Operand, type Value } from './elementwise.ts';
 
 export type { Operand, Value };
 
+/** Reductions, by their results. */
+export const reductions = { sum: 'ReduceSum', mean: 'ReduceMean', largest: 'ReduceMax' } as const;
+
 /** A graph to which nodes are appended. */
 export abstract class OpWriter extends ElementwiseWriter {
   /** Adds a constant vector of int64. */
@@ -24,22 +27,22 @@ export abstract class OpWriter extends ElementwiseWriter {
 
   /** Sum over `axes`, kept with size 1 unless `keep` is false. */
   sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
-    return this.reduce('ReduceSum', x, axes, keep);
+    return this.reduce(reductions.sum, x, axes, keep);
   }
   /** Mean over `axes`, kept with size 1 unless `keep` is false; from opset 18 on. */
   mean(x: Value, axes: readonly number[] | Value, keep = true): Value {
-    return this.reduce('ReduceMean', x, axes, keep);
+    return this.reduce(reductions.mean, x, axes, keep);
   }
   protected reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
     return this.op(op, [x, this.#listed(axes)], { keepdims: keep ? 1 : 0 });
   }
   /** Mean of all elements, a scalar. */
   meanOfAll(x: Value): Value {
-    return this.op('ReduceMean', [x], { keepdims: 0 });
+    return this.op(reductions.mean, [x], { keepdims: 0 });
   }
   /** Sum of all elements, a scalar. */
   sumOfAll(x: Value): Value {
-    return this.op('ReduceSum', [x], { keepdims: 0 });
+    return this.op(reductions.sum, [x], { keepdims: 0 });
   }
 
   /** Sum of the squares over `axes`, kept with size 1; without axes, of all elements, a scalar. */
@@ -48,7 +51,7 @@ export abstract class OpWriter extends ElementwiseWriter {
   }
   /** Largest element over `axes`, kept with size 1 unless `keep` is false. */
   maxOver(x: Value, axes: readonly number[], keep = true): Value {
-    return this.op('ReduceMax', [x, this.integers(axes)], { keepdims: keep ? undefined : 0 });
+    return this.op(reductions.largest, [x, this.integers(axes)], { keepdims: keep ? undefined : 0 });
   }
   /** Smallest element over `axes`, kept with size 1. */
   minOver(x: Value, axes: readonly number[]): Value {
@@ -56,7 +59,7 @@ export abstract class OpWriter extends ElementwiseWriter {
   }
   /** Largest of all elements, a scalar. */
   maxOfAll(x: Value): Value {
-    return this.op('ReduceMax', [x], { keepdims: 0 });
+    return this.op(reductions.largest, [x], { keepdims: 0 });
   }
   /** Smallest of all elements, a scalar. */
   minOfAll(x: Value): Value {
@@ -222,13 +225,20 @@ export abstract class OpWriter extends ElementwiseWriter {
   gatherElements(x: Value, indices: Value, axis: number): Value {
     return this.op('GatherElements', [x, indices], { axis });
   }
+  /** The elements or parts of x at lists of indices, which stand along the last axis; the first axes may be shared by both. */
+  gatherAt(x: Value, indices: Value, sharedAxes = 0): Value {
+    return this.op('GatherND', [x, indices], { batch_dims: sharedAxes === 0 ? undefined : sharedAxes });
+  }
   /** `into` with the updates added at the positions that `gatherElements` would read. */
   scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
-    return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
+    return this.scatter(into, indices, updates, axis, 'add');
   }
-  /** `into` with the updates written at these positions; of several for one position, any may win. */
-  scatter(into: Value, indices: Value, updates: Value, axis: number): Value {
-    return this.op('ScatterElements', [into, indices, updates], { axis });
+  /**
+   * `into` with the updates written at these positions, or combined with the elements there by a reduction; without one, any of
+   * several updates for one position may win.
+   */
+  scatter(into: Value, indices: Value, updates: Value, axis: number, reduction?: string): Value {
+    return this.op('ScatterElements', [into, indices, updates], { axis, reduction });
   }
   /** Index of the largest element along an axis, kept with size 1 unless `keep` is false; int64. */
   argMax(x: Value, axis: number, keep = true): Value {

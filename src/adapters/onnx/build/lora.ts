@@ -5,7 +5,8 @@ import type { Value } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, tensorOf } from '../ir/tensor.ts';
 import { checkBytes, type ExternalData } from '../ir/model.ts';
-import { isCopy, nodeOf } from '../ir/node.ts';
+import { isCopy } from '../ir/node.ts';
+import { nodeNamed } from '../ir/nodeWriter.ts';
 import { opOf } from '../ops/index.ts';
 import { externalDataRule } from '../options.ts';
 import { wrong, type FloatType } from './modelWriter.ts';
@@ -206,11 +207,12 @@ function adapt(
   const at = g.proto.node.length;
   // A node that reads W the other way round than the first has x·(A·B)ᵀ = (x·Bᵀ)·Aᵀ.
   const isFlipped = drawn.get(weight) !== isTransposed;
-  const turned = (matrix: Value) => g.op('Transpose', [matrix], { perm: [1, 0] });
+  const turned = (matrix: Value) => g.transpose(matrix, [1, 0]);
   const [first, second] = isFlipped ? [turned(b), turned(a)] : [a, b];
   const scaled = g.mul(g.matmul(g.matmul(data, first), second), scales);
   const delta = factor === 1 ? scaled : g.mul(scaled, factor);
-  g.append(nodeOf('Add', [plain, delta], [output], {}, g.fresh(`${output}/lora`)));
+  const sum = nodeNamed(output, (writer) => writer.add(plain, delta));
+  g.append(Object.assign(sum, { name: g.fresh(`${output}/lora`) }));
   // Nodes must stand in the order in which they run.
   const added = g.proto.node.splice(at);
   g.proto.node.splice(g.proto.node.indexOf(node) + 1, 0, ...added);

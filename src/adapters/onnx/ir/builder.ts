@@ -1,8 +1,9 @@
 import type { GraphProto } from 'onnx-buf';
 import { sizeOf } from '../../../core/layout.ts';
+import { reductions } from '../../opWriter/opWriter.ts';
 import { refuse } from './errors.ts';
 import { Graph, type Operand, type Value } from './graph.ts';
-import { identityNode } from './node.ts';
+import { FILL, identityNode } from './node.ts';
 import { checkWhole } from './operands.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
 import { DType, dtypeName, numbersOf, tensorOf } from './tensor.ts';
@@ -120,7 +121,7 @@ export class Builder extends Graph {
   }
   /** A tensor filled with `value`, whose shape is given by a vector of int64. */
   filled(shape: Value, value: number, dtype: DType = this.float): Value {
-    return this.op('ConstantOfShape', [shape], { value: tensorOf('', dtype, [1], [value]) });
+    return this.op(FILL, [shape], { value: tensorOf('', dtype, [1], [value]) });
   }
   /**
    * The integers 0, 1, …, n − 1 as int64, along one of `rank` axes; `count` is a vector with the one element
@@ -165,7 +166,7 @@ export class Builder extends Graph {
     const ones = this.#onesBefore(x, target);
     const isOne = this.equal(this.concat([...ones, this.shape(target)], 0), this.integers([1]));
     const found = this.flat(this.nonZero(isOne));
-    const summed = this.op('ReduceSum', [x, found], { keepdims: 1, noop_with_empty_axes: 1 });
+    const summed = this.op(reductions.sum, [x, found], { keepdims: 1, noop_with_empty_axes: 1 });
     return this.reshapeLike(summed, target);
   }
   /**

@@ -3,6 +3,9 @@ import type { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
 import { range } from './shape.ts';
 
+/** The op that runs a subgraph once for each slice of its sequences. */
+export const SCAN = 'Scan';
+
 /** One step of a scan: takes the states and this step's slices, returns the next states and this step's results. */
 export type ScanStep = (
   g: Builder,
@@ -42,7 +45,7 @@ export function scan(
   const made = step(body, inner, slices);
   for (const value of [...made.states, ...made.results]) body.addOutput(body.fresh('out'), value);
   const outputs = g.ops(
-    'Scan',
+    SCAN,
     [...states, ...sequences],
     {
       body: body.proto,

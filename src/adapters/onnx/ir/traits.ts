@@ -26,12 +26,22 @@ export interface Traits {
   readonly probability?: 'classes' | 'logClasses' | 'each';
   /** True if the op limits its first input to an interval. */
   readonly clamps?: boolean;
+  /** For a reduction that passes look for: its result. */
+  readonly reduces?: 'sum' | 'mean';
+  /** For an op that decides by a condition: between two values for each element, or between two subgraphs. */
+  readonly chooses?: 'elements' | 'subgraphs';
+  /** For a function of an angle: its name. */
+  readonly ofAngle?: 'sine' | 'cosine';
+  /** True if the result is the square root. */
+  readonly takesRoot?: boolean;
   /** True if the result holds the largest element of each window. */
   readonly takesLargest?: boolean;
   /** True if ONNX Runtime replaces whole formulas with the op by one node: GELU and layer normalization. */
   readonly isFused?: boolean;
   /** True if the result is the first input in the shape of the second. */
   readonly reshapes?: boolean;
+  /** True if ONNX Runtime finds nothing to optimize around the op in a graph of dense layers; only for ops of several axes. */
+  readonly isDense?: boolean;
   /** True if every element of the result is the same number, the attribute of the op. */
   readonly fills?: boolean;
   /** Inputs that hold running statistics, trained by averaging. */

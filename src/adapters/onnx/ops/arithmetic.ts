@@ -159,6 +159,7 @@ export const arithmetic: OpTable = {
   }),
   Mod: broadcast({ vjp: mod }),
   Where: broadcast({
+    chooses: 'elements',
     infer: (c) => [{ dtype: c.dtype(1) ?? c.dtype(2), shape: broadcastType(c)?.[0]?.shape }],
     content: whereContent,
     vjp: where,

@@ -241,7 +241,14 @@ const scanRule: VjpRule = (c) => {
 
 /** Control flow. */
 export const control: OpTable = {
-  If: { infer: inferIf, as: { read: branch }, vjp: ifRule, isCostly: true, vmap: mapIf },
+  If: {
+    chooses: 'subgraphs',
+    infer: inferIf,
+    as: { read: branch },
+    vjp: ifRule,
+    isCostly: true,
+    vmap: mapIf,
+  },
   Loop: { infer: inferLoop, vjp: loopRule, isCostly: true, vmap: mapLoop },
   Scan: {
     infer: inferScan,

@@ -121,7 +121,7 @@ export const elementwiseOps: OpTable = {
   },
   Abs: unary((g, x, _y, dy) => g.mul(dy, g.sign(x))),
   Reciprocal: unary((g, _x, y, dy) => g.neg(g.mul(dy, g.square(y)))),
-  Sqrt: { ...unary((g, _x, y, dy) => g.div(g.mul(0.5, dy), y)), isFused: true },
+  Sqrt: { ...unary((g, _x, y, dy) => g.div(g.mul(0.5, dy), y)), takesRoot: true, isFused: true },
   Exp: unary((g, _x, y, dy) => g.mul(dy, y)),
   Log: unary((g, x, _y, dy) => g.div(dy, x)),
   Erf: {
@@ -129,8 +129,8 @@ export const elementwiseOps: OpTable = {
     isFused: true,
   },
 
-  Sin: unary((g, x, _y, dy) => g.mul(dy, g.cos(x))),
-  Cos: unary((g, x, _y, dy) => g.neg(g.mul(dy, g.sin(x)))),
+  Sin: { ...unary((g, x, _y, dy) => g.mul(dy, g.cos(x))), ofAngle: 'sine' },
+  Cos: { ...unary((g, x, _y, dy) => g.neg(g.mul(dy, g.sin(x)))), ofAngle: 'cosine' },
   Tan: unary(
     (g, _x, y, dy) => g.mul(dy, g.add(g.square(y), 1)),
     (g, x) => g.div(g.sin(x), g.cos(x)),

@@ -79,6 +79,10 @@ const registered = new Map<string, VjpRule>();
 /** Returns the entry of a node's op. */
 export const opOf = (node: NodeProto): Op | undefined => ops.get(opKey(node));
 
+/** Returns the names of all ops with some trait. */
+export const opsWith = (has: (op: Op) => boolean): string[] =>
+  Array.from(ops).flatMap(([name, op]) => (has(op) ? [name] : []));
+
 /** Returns the rule of an op's gradient: the user's, or else the op's own. */
 export const ruleOf = (op: string): VjpRule | undefined => registered.get(op) ?? ops.get(op)?.vjp;
 

@@ -148,8 +148,8 @@ const byElements: Lowering = (g, node, attributes) => {
   const reduction = attributes.string('reduction', 'none');
   if (!['max', 'min', 'mul'].includes(reduction)) return undefined;
   const [data, indices, updates] = node.input;
-  const written = [g.flat(data), g.flat(elementsOf(g, data, indices)), g.flat(updates)];
-  return [g.reshapeLike(g.op('ScatterElements', written, { axis: 0, reduction }), data)];
+  const [flat, places, changes] = [g.flat(data), g.flat(elementsOf(g, data, indices)), g.flat(updates)];
+  return [g.reshapeLike(g.scatter(flat, places, changes, 0, reduction), data)];
 };
 
 const topK: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
@@ -167,7 +167,7 @@ const withoutBatchDims: Lowering = (g, node, attributes) => {
   if (batch < 0 || batch >= rank) refuse(`batch_dims ${batch} does not fit indices of rank ${rank}.`);
   const each = g.concat([g.sizes(indices, range(rank - 1)), g.integers([1])], 0);
   const batches = range(batch).map((axis) => g.expand(g.places(g.sizes(indices, [axis]), axis, rank), each));
-  return [g.op('GatherND', [x, g.concat([...batches, indices], -1)])];
+  return [g.gatherAt(x, g.concat([...batches, indices], -1))];
 };
 
 /** Gathers the elements where the condition is true. */
@@ -207,6 +207,7 @@ const oneHot: Lowering = (g, node, attributes) => {
 export const indexing: OpTable = {
   Gather: {
     looksUp: true,
+    isDense: true,
     infer: inferGather,
     content: gatherContent,
     samples: gatherSamples,
@@ -215,13 +216,14 @@ export const indexing: OpTable = {
     vmap: mapGather,
   },
   GatherElements: {
+    isDense: true,
     infer: (c) => [{ dtype: c.dtype(0), shape: c.shape(1) }],
     samples: gatherElementsSamples,
     vjp: gatherElements,
     vmap: mapAlongOneAxis,
   },
   GatherND: { infer: inferGatherND, as: { read: withoutBatchDims }, vjp: gatherND, vmap: mapGatherND },
-  ScatterElements: { infer: sameType, vjp: scatterElements, vmap: mapAlongOneAxis },
+  ScatterElements: { isDense: true, infer: sameType, vjp: scatterElements, vmap: mapAlongOneAxis },
   ScatterND: { infer: sameType, as: { lower: byElements }, vjp: scatterND, vmap: mapScatterND },
   Scatter: { infer: sameType, upgrade: ({ node }) => void (node.opType = 'ScatterElements') },
   TopK: {

@@ -149,6 +149,7 @@ export const linear: OpTable = {
   },
   Gemm: {
     product: 'affine',
+    isDense: true,
     isTransposed: (a) => (a.int('transA', 0) === 0 ? a.int('transB', 0) === 1 : undefined),
     infer: inferGemm,
     isCostly: true,

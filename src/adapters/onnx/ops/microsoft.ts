@@ -8,7 +8,7 @@ import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
-import { gelu, geluByTanh, swish } from './activations.ts';
+import { activations, gelu, geluByTanh, swish } from './activations.ts';
 import { paddedByInput } from './runtimePads.ts';
 
 /** Appends the convolution of a node, without its activation. */
@@ -38,7 +38,7 @@ const fusedConv: Lowering = (g, node, attributes) => {
   const activation = attributes.string('activation', '');
   const [alpha, beta] = (attributes.floats('activation_params') ?? []).map(decimalOf);
   if (activation === '') return [sum];
-  if (activation === 'Clip') return [g.clip(sum, alpha, beta)];
+  if (activations[activation]?.clamps) return [g.clip(sum, alpha, beta)];
   return [g.op(activation, [sum], { alpha, beta })];
 };
 

@@ -12,7 +12,6 @@ import type { Builder } from '../ir/builder.ts';
 import { spatialAxes } from '../ir/channels.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { nodeOf } from '../ir/node.ts';
 import { biasRole, weightRole, type Lowering, type Op, type OpTable } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
@@ -30,7 +29,7 @@ import {
   inferProduct,
   withOperands,
 } from './quantizedTypes.ts';
-import { recurrent } from './recurrent.ts';
+import { appendLstm, lstm } from './recurrent.ts';
 
 /** A scale or zero point to broadcast against a tensor of `rank` axes: one number, or one for each element of an axis. */
 function along(g: Builder, v: Value, rank: number, axis: number): Value {
@@ -189,7 +188,7 @@ const matMulToFloat: Lowering = (g, { input: [a, b, aScale, bScale, aZero, bZero
 };
 
 /** LSTM with transposed integer weights `[D, I, 4H]`; the input is not rounded here, other than in the kernel. */
-const dynamicLstm: Lowering = (g, node, attributes) => {
+const dynamicLstm: Lowering = (g, node) => {
   const [x, w, r, b, lengths, h, c, p, wScale, wZero, rScale, rZero] = node.input;
   const weights = (q: Value, scale: Value, zero: Value) => {
     // One scale for each direction, or one for each direction and column.
@@ -200,13 +199,7 @@ const dynamicLstm: Lowering = (g, node, attributes) => {
     (v) => v || '',
   );
   while (input.at(-1) === '') input.pop();
-  const output = node.output.map((name) => name && g.fresh('LSTM'));
-  const float = nodeOf('LSTM', input, output);
-  float.attribute = node.attribute;
-  const steps = recurrent['LSTM'].as?.lower?.(g, float, attributes);
-  if (steps) return steps;
-  g.append(float);
-  return output.map((name) => name || undefined);
+  return appendLstm(g, input, node);
 };
 
 /** An op whose operands are integers; its own kernel stays in graphs of float32. */
@@ -253,9 +246,7 @@ export const quantizedForms: OpTable = {
     [0, 3],
   ),
   'com.microsoft::QLinearSigmoid': ofOne(unary((g, x) => g.sigmoid(x))),
-  'com.microsoft::QLinearLeakyRelu': ofOne(
-    unary((g, x, _, a) => g.op('LeakyRelu', [x], { alpha: a.float('alpha', 0.01) })),
-  ),
+  'com.microsoft::QLinearLeakyRelu': ofOne(unary((g, x, _, a) => g.leakyRelu(x, a.float('alpha', 0.01)))),
   'com.microsoft::QLinearSoftmax': ofOne(softmax),
   'com.microsoft::QLinearAveragePool': quantized(averagePool, channelsLast(inferPool), [0], {
     samples: imageSamples,
@@ -283,13 +274,8 @@ export const quantizedForms: OpTable = {
     isCostly: true,
     roles: { 1: weightRole(1), 6: biasRole },
   }),
-  'com.microsoft::DynamicQuantizeLSTM': quantized(
-    dynamicLstm,
-    recurrent['LSTM'].infer ?? (() => []),
-    [1, 2],
-    {
-      isCostly: true,
-      roles: { 1: weightRole(2), 2: weightRole(2), 3: biasRole },
-    },
-  ),
+  'com.microsoft::DynamicQuantizeLSTM': quantized(dynamicLstm, lstm.infer ?? (() => []), [1, 2], {
+    isCostly: true,
+    roles: { 1: weightRole(2), 2: weightRole(2), 3: biasRole },
+  }),
 };

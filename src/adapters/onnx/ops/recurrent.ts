@@ -1,7 +1,10 @@
 import type { NodeProto } from 'onnx-buf';
-import type { Attributes } from '../ir/attributes.ts';
+import { attributesOf, type Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
+import type { Value } from '../ir/graph.ts';
+import { nodeOf } from '../ir/node.ts';
 import { roleNamed, type Lowering, type Op, type OpTable } from '../ir/op.ts';
 import { meet, samplesOfFirst, type SampleRule } from '../ir/samples.ts';
 import { range, unknownDimension, type Dimension } from '../ir/shape.ts';
@@ -118,15 +121,28 @@ function layer(kind: Kind): Op {
   };
 }
 
+/** The long short-term memory. */
+export const lstm = layer({
+  gates: 4,
+  states: 2,
+  activations: ['sigmoid', 'tanh', 'tanh'],
+  step: lstmStep,
+  gradient: lstmGradient,
+});
+
+/** Appends an LSTM with the attributes and outputs of another node, in simpler ops if its gradient needs them. */
+export function appendLstm(g: Builder, input: readonly Value[], like: NodeProto) {
+  const output = like.output.map((name) => name && g.fresh('LSTM'));
+  const node = Object.assign(nodeOf('LSTM', input, output), { attribute: like.attribute });
+  const steps = lstm.as?.lower?.(g, node, attributesOf(node));
+  if (steps) return steps;
+  g.append(node);
+  return output.map((name) => name || undefined);
+}
+
 /** Recurrent layers. */
 export const recurrent: OpTable = {
-  LSTM: layer({
-    gates: 4,
-    states: 2,
-    activations: ['sigmoid', 'tanh', 'tanh'],
-    step: lstmStep,
-    gradient: lstmGradient,
-  }),
+  LSTM: lstm,
   GRU: layer({
     gates: 3,
     states: 1,

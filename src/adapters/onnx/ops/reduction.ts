@@ -170,7 +170,8 @@ const spread =
   };
 
 /** Makes the entry of an op that reduces some axes. */
-const reducing = (vjp: VjpRule): Op => ({
+const reducing = (vjp: VjpRule, reduces?: Op['reduces']): Op => ({
+  ...(reduces && { reduces }),
   infer: inferReduced,
   samples: reducedSamples,
   vjp,
@@ -181,8 +182,8 @@ const argument: Op = { infer: inferArgument, samples: argumentSamples, vmap: map
 
 /** Reductions over some axes. */
 export const reductions: OpTable = {
-  ReduceSum: reducing(spread(false)),
-  ReduceMean: reducing(spread(true)),
+  ReduceSum: reducing(spread(false), 'sum'),
+  ReduceMean: reducing(spread(true), 'mean'),
   ReduceSumSquare: reducing(reduction((g, x, _y, dy) => g.mul(x, g.mul(2, dy)))),
   ReduceL1: reducing(reduction((g, x, _y, dy) => g.mul(g.sign(x), dy))),
   ReduceL2: reducing(reduction(norm)),

@@ -90,7 +90,7 @@ export const scatterElements: VjpRule = (c) => {
   const axis = c.attributes.int('axis', 0);
   return scatter(c, {
     write: (g, into, indices, updates, reduction = 'none') =>
-      g.op('ScatterElements', [into, indices, updates], { axis, reduction }),
+      g.scatter(into, indices, updates, axis, reduction),
     read: (g, from, indices) => g.gatherElements(from, indices, axis),
     areDistinct(g, data, indices) {
       const [shape, constant] = [g.shapeOf(indices), g.integersOf(indices)];
@@ -107,7 +107,7 @@ export const scatterND: VjpRule = (c) =>
   scatter(c, {
     write: (g, into, indices, updates, reduction = 'none') =>
       g.op('ScatterND', [into, indices, updates], { reduction }),
-    read: (g, from, indices) => g.op('GatherND', [from, indices]),
+    read: (g, from, indices) => g.gatherAt(from, indices),
     areDistinct(g, data, indices) {
       const [depth, constant] = [g.shapeOf(indices)?.at(-1), g.integersOf(indices)];
       if (typeof depth !== 'number' || constant === undefined) return false;

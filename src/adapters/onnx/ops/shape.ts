@@ -241,6 +241,7 @@ const reshaping = (op: Op): Op => ({
 export const shapes: OpTable = {
   Reshape: reshaping({
     reshapes: true,
+    isDense: true,
     infer: inferReshape,
     samples: reshapeSamples,
     sizes: [1],
@@ -250,15 +251,15 @@ export const shapes: OpTable = {
     samples: reshapeSamples,
   }),
   Squeeze: reshaping({
+    isDense: true,
     infer: inferSqueeze,
     samples: squeezeSamples,
-
     upgrade: axesToInput,
   }),
   Unsqueeze: reshaping({
+    isDense: true,
     infer: inferUnsqueeze,
     samples: unsqueezeSamples,
-
     upgrade: axesToInput,
   }),
   Transpose: {
@@ -272,6 +273,7 @@ export const shapes: OpTable = {
     integers: movesIntegers,
   },
   Expand: {
+    isDense: true,
     sizesOf: 'fill',
     infer: (c) => [{ dtype: c.dtype(0), shape: broadcastShapes([c.shape(0), spelled(c, 1)]) }],
     samples: expandSamples,
@@ -281,6 +283,7 @@ export const shapes: OpTable = {
     carries: 'some',
   },
   Shape: {
+    isDense: true,
     sizesOf: 'count',
     infer(c) {
       const rank = c.shape(0)?.length;
@@ -291,11 +294,13 @@ export const shapes: OpTable = {
     content: (c) => c.shape(0)?.slice(c.attributes.int('start', 0), c.attributes.int('end', LONGEST)),
   },
   Size: {
+    isDense: true,
     sizesOf: 'count',
     infer: () => [{ dtype: DType.INT64, shape: [] }],
     content: (c) => (c.shape(0) ? [productOf(c.shape(0) ?? [])] : undefined),
   },
   ConstantOfShape: {
+    isDense: true,
     fills: true,
     sizesOf: 'fill',
     infer: (c) => [{ dtype: c.attributes.tensor('value')?.dataType ?? DType.FLOAT, shape: spelled(c, 0) }],

@@ -189,6 +189,7 @@ function upgradeSlice({ node, attributes, from, integers, drop }: UpgradeContext
 /** Ops that join and cut tensors along axes. */
 export const slicing: OpTable = {
   Concat: {
+    isDense: true,
     infer: inferConcat,
     content: concatContent,
     samples: concatSamples,

@@ -1,6 +1,5 @@
 import { nodeAttributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
 import { isCopy } from '../ir/node.ts';
 import type { Op, OpTable, UpgradeContext } from '../ir/op.ts';
@@ -20,7 +19,7 @@ const isReplaced = (g: Builder, value: Value): boolean =>
   g.proto.node.some(
     (node) =>
       node.input.includes(value) &&
-      (opKey(node) === 'Where' || (isCopy(node) && isReplaced(g, node.output[0]))),
+      (g.knowledge.traitsOf(node)?.chooses === 'elements' || (isCopy(node) && isReplaced(g, node.output[0]))),
   );
 
 const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [

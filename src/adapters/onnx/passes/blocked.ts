@@ -12,7 +12,6 @@ import { OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, type Attributes } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import { readBy, type Value } from '../ir/graph.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
@@ -57,7 +56,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
     reordered: new Map(),
     masks: new Map(),
     channelsLast: new Map(),
-    normalizes: nodes.some((node) => opKey(node) === 'BatchNormalization'),
+    normalizes: nodes.some((node) => opOf(node)?.statistics !== undefined),
     scaled: new Map(),
     taken: new Set(),
   };
@@ -247,8 +246,8 @@ function pool(blocks: Blocks, node: NodeProto): boolean {
   if (known === undefined || kernel?.length !== 2 || typeof channels !== 'number') return false;
   if (!alwaysFits(attributes, [channels, channels, ...kernel], g.shapeOf(x))) return false;
   inferNode(g, node);
-  const pooled = g.fresh('MaxPool');
-  g.append(Object.assign(nodeOf('MaxPool', [known], [pooled]), { domain, attribute: node.attribute }));
+  const pooled = g.fresh(node.opType);
+  g.append(Object.assign(nodeOf(node.opType, [known], [pooled]), { domain, attribute: node.attribute }));
   outOfLayout(blocks, pooled, channels, node.output[0], g.types.get(node.output[0]));
   return true;
 }

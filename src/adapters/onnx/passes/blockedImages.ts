@@ -6,14 +6,13 @@
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
 import { identityNode, nodeOf } from '../ir/node.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
-import { blocked, inLayout, outOfLayout, type Blocks } from './blockedLayout.ts';
+import { blocked, convolveBlocks, inLayout, outOfLayout, type Blocks } from './blockedLayout.ts';
 
 /** Writes an op on images that are in blocks; false if it is to stay as it is. */
 export const writeOnImages = (blocks: Blocks, node: NodeProto): boolean =>
@@ -27,19 +26,19 @@ export const writeOnImages = (blocks: Blocks, node: NodeProto): boolean =>
 /** Writes a mean over places. */
 function average({ g, reordered, size }: Blocks, node: NodeProto): boolean {
   const [x, axes] = node.input;
-  const known = opKey(node) === 'ReduceMean' ? reordered.get(x) : undefined;
+  const known = opOf(node)?.reduces === 'mean' ? reordered.get(x) : undefined;
   const image = imageOf({ g, size }, x);
   if (known === undefined || image === undefined || g.integersOf(axes ?? '')?.join() !== '2,3') return false;
   inferNode(g, node);
   const shape = attributesOf(node).int('keepdims', 1) === 1 ? [-1, image[0], 1, 1] : [-1, image[0]];
   const means = blocked(g, 'GlobalAveragePool', [known], {});
-  g.append(nodeOf('Reshape', [means, g.integers(shape)], [node.output[0]]));
+  g.naming(node.output[0]).reshape(means, shape);
   return true;
 }
 
 /** Reads the sizes of an image off the blocks: they are the same, as long as the channels fill them. */
 function measure(blocks: Blocks, node: NodeProto): boolean {
-  const known = ['Shape', 'Size'].includes(opKey(node)) ? blocks.reordered.get(node.input[0]) : undefined;
+  const known = opOf(node)?.sizesOf === 'count' ? blocks.reordered.get(node.input[0]) : undefined;
   if (known === undefined || imageOf(blocks, node.input[0]) === undefined) return false;
   inferNode(blocks.g, node);
   const read = Object.assign(nodeOf(node.opType, [known], node.output), { attribute: node.attribute });
@@ -61,13 +60,13 @@ function scaled(
   x: Value,
   scale: Value,
   channels: number,
-  { bias = '', sum, relu = false }: { bias?: Value | undefined; sum?: Value; relu?: boolean } = {},
+  { bias = '', sum, relu }: { bias?: Value | undefined; sum?: Value; relu?: NodeProto | undefined } = {},
 ): Value {
   const weight = g.reshape(scale, [channels, 1, 1, 1]);
-  return blocked(g, 'Conv', [x, weight, ...(sum ? [bias, sum] : bias ? [bias] : [])], {
+  return convolveBlocks(g, [x, weight, ...(sum ? [bias, sum] : bias ? [bias] : [])], {
     kernel_shape: [1, 1],
     group: channels,
-    activation: relu ? 'Relu' : undefined,
+    activation: relu?.opType,
   });
 }
 
@@ -126,7 +125,7 @@ function byChannel(blocks: Blocks, node: NodeProto, image: readonly number[]): b
 /** Writes the sum of a scaled image and another as one op, with the Relu that reads it if nothing else does. */
 function addTo(blocks: Blocks, node: NodeProto, image: readonly number[]): boolean {
   const { g, onlyRelu } = blocks;
-  if (opKey(node) !== 'Add' || g.dtypeOf(node.output[0]) !== DType.FLOAT) return false;
+  if (opOf(node)?.operand !== 'added' || g.dtypeOf(node.output[0]) !== DType.FLOAT) return false;
   const [a, b] = node.input;
   const [product, other] = blocks.scaled.has(a) ? [a, b] : [b, a];
   const known = blocks.scaled.get(product);
@@ -137,7 +136,7 @@ function addTo(blocks: Blocks, node: NodeProto, image: readonly number[]): boole
   const made = scaled(blocks, known.x, known.scale, image[0], {
     bias: known.bias,
     sum,
-    relu: relu !== undefined,
+    relu,
   });
   outOfLayout(blocks, made, image[0], relu?.output[0] ?? node.output[0], g.types.get(node.output[0]));
   return true;
@@ -146,7 +145,7 @@ function addTo(blocks: Blocks, node: NodeProto, image: readonly number[]): boole
 /** Writes a batch normalization of an image in blocks, by its batch or by given statistics. */
 function normalize(blocks: Blocks, node: NodeProto): boolean {
   const { g, reordered, onlyRelu } = blocks;
-  const known = opKey(node) === 'BatchNormalization' ? reordered.get(node.input[0]) : undefined;
+  const known = opOf(node)?.statistics ? reordered.get(node.input[0]) : undefined;
   const image = known === undefined ? undefined : imageOf(blocks, node.input[0]);
   if (known === undefined || image === undefined) return false;
   const attributes = attributesOf(node);
@@ -162,7 +161,7 @@ function normalize(blocks: Blocks, node: NodeProto): boolean {
   const relu = onlyRelu.get(output);
   if (relu) blocks.taken.add(relu);
   const { x, scale, bias } = parts;
-  const made = scaled(blocks, x, scale, image[0], { bias, relu: relu !== undefined });
+  const made = scaled(blocks, x, scale, image[0], { bias, relu });
   outOfLayout(blocks, made, image[0], relu?.output[0] ?? output, g.types.get(output));
   if (!relu) blocks.scaled.set(output, parts);
   return true;
@@ -194,8 +193,7 @@ function byGiven(
 /** True for a value that is known to hold one number everywhere. */
 function isFilled(g: Builder, value: Value, number: number): boolean {
   const maker = g.makerOf(value);
-  const filling =
-    maker && opKey(maker) === 'ConstantOfShape' ? attributesOf(maker).tensor('value') : undefined;
+  const filling = maker && opOf(maker)?.fills ? attributesOf(maker).tensor('value') : undefined;
   return filling !== undefined && numbersOf(filling)[0] === number;
 }
 
@@ -203,7 +201,7 @@ function isFilled(g: Builder, value: Value, number: number): boolean {
 function sumOverImages(blocks: Blocks, node: NodeProto): boolean {
   const { g, reordered } = blocks;
   const [x, axes] = node.input;
-  const known = opKey(node) === 'ReduceSum' ? reordered.get(x) : undefined;
+  const known = opOf(node)?.reduces === 'sum' ? reordered.get(x) : undefined;
   const image = imageOf(blocks, x);
   if (known === undefined || image === undefined || g.integersOf(axes ?? '')?.join() !== '0,2,3')
     return false;
@@ -212,6 +210,6 @@ function sumOverImages(blocks: Blocks, node: NodeProto): boolean {
   const perSample = g.reshape(blocked(g, 'GlobalAveragePool', [known], {}), [-1, channels]);
   const sum = g.mul(g.sum(perSample, [0], false), height * width);
   const shape = attributesOf(node).int('keepdims', 1) === 1 ? [1, channels, 1, 1] : [channels];
-  g.append(nodeOf('Reshape', [sum, g.integers(shape)], [node.output[0]]));
+  g.naming(node.output[0]).reshape(sum, shape);
   return true;
 }

@@ -11,7 +11,7 @@ import { nodeOf } from '../ir/node.ts';
 import { isStatic, type TensorType } from '../ir/shape.ts';
 import type { NodeProto } from 'onnx-buf';
 import { upTo, type Form } from './blockedForms.ts';
-import { opOf } from '../ops/index.ts';
+import { opOf, opsWith } from '../ops/index.ts';
 
 /** The domain of ONNX Runtime's ops on the blocked layout. */
 export const domain = 'com.microsoft.nchwc';
@@ -52,12 +52,15 @@ export function blocked(
   return output;
 }
 
+/** The convolution, which has the same name in the layout. */
+export const [CONVOLUTION] = opsWith(({ product }) => product === 'convolution');
+
 /** Appends a convolution of a value in the layout. */
 export const convolveBlocks = (
   g: Builder,
   inputs: readonly Value[],
   attributes: ConvolutionAttributes & { readonly activation?: string | undefined },
-): Value => blocked(g, 'Conv', inputs, attributes);
+): Value => blocked(g, CONVOLUTION, inputs, attributes);
 
 /** Returns a value in the layout. */
 export function inLayout(blocks: Blocks, x: Value): Value {

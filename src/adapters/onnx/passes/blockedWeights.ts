@@ -4,7 +4,7 @@
  * @module
  */
 import type { NodeProto } from 'onnx-buf';
-import { identityNode, nodeOf } from '../ir/node.ts';
+import { identityNode } from '../ir/node.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 import { scan } from '../ir/scan.ts';
@@ -13,7 +13,7 @@ import { weightCotangent } from '../ops/convolutionWeight.ts';
 import { missedEnds } from '../ops/convolutionWindow.ts';
 import { wholeWeightOf, type WholeWeight } from '../ops/wholeWeight.ts';
 import { MOST_PADDING, upTo } from './blockedForms.ts';
-import { blocked, inLayout, type Blocks } from './blockedLayout.ts';
+import { blocked, convolveBlocks, inLayout, type Blocks } from './blockedLayout.ts';
 
 /** Writes a gradient with respect to a weight that is still one node; false for any other node. */
 export function writeWeight(blocks: Blocks, node: NodeProto): boolean {
@@ -70,7 +70,7 @@ function sumOfSamples(blocks: Blocks, gradient: WholeWeight, output: Value): voi
         dilations: [strides[0], strides[1] * side],
         pads,
       };
-      return { states: [blocked(body, 'Conv', [image, cotangent, '', sum], attributes)], results: [] };
+      return { states: [convolveBlocks(body, [image, cotangent, '', sum], attributes)], results: [] };
     },
   );
   const sums = blocked(g, 'ReorderOutput', states, { channels: filters });
@@ -79,7 +79,7 @@ function sumOfSamples(blocks: Blocks, gradient: WholeWeight, output: Value): voi
   const joined = images === 1 ? split : g.transpose(split, [1, 2, 0, 3]);
   const places = g.reshape(joined, [filters, kernel[0] * kernel[1], inner]);
   const first = inner === 1 ? places : g.transpose(places, [0, 2, 1]);
-  g.append(nodeOf('Reshape', [first, g.integers([filters, inner, ...kernel])], [output]));
+  g.naming(output).reshape(first, [filters, inner, ...kernel]);
 }
 
 /**

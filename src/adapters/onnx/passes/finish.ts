@@ -4,7 +4,8 @@ import { isStandard, opKey } from '../ir/domain.ts';
 import { capturedBy } from '../ir/graph.ts';
 import { unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
-import { isIdentity, nodeOf } from '../ir/node.ts';
+import { isIdentity } from '../ir/node.ts';
+import { nodeNamed } from '../ir/nodeWriter.ts';
 import { opOf } from '../ops/index.ts';
 import { useFloat64Kernels, useOpset } from './lower.ts';
 import { prune } from './prune.ts';
@@ -119,7 +120,7 @@ function keepEpsilon(graph: GraphProto): void {
       opOf(node)?.operand === 'added' && !node.input.some((name) => constant.has(name)) ? node.output : [],
     ),
   );
-  const isRoot = (node: NodeProto) => opKey(node) === 'Sqrt' && sums.has(node.input[0]);
+  const isRoot = (node: NodeProto) => opOf(node)?.takesRoot === true && sums.has(node.input[0]);
   if (!graph.node.some(isRoot)) return;
   const unused = unusedNames(graph);
   graph.node = graph.node.flatMap((node) => {
@@ -127,6 +128,6 @@ function keepEpsilon(graph: GraphProto): void {
     const [x] = node.input;
     const output = unused((serial) => `${node.output[0]}/unfused_${serial}`);
     node.input = [output];
-    return [nodeOf('Max', [x, x], [output]), node];
+    return [nodeNamed(output, (g) => g.max(x, x)), node];
   });
 }

@@ -2,11 +2,13 @@ import type { NodeProto } from 'onnx-buf';
 import { faultOf, Refusal, type Fault } from '../ir/errors.ts';
 import type { Builder } from '../ir/builder.ts';
 import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
-import { opKey } from '../ir/domain.ts';
 import { decodeModel } from '../ir/model.ts';
 import { identityNode } from '../ir/node.ts';
 import { numbersOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
+
+/** True for a node that draws random numbers in training mode only. */
+const isDropout = (node: NodeProto): boolean => opOf(node)?.draws === 'training';
 
 /** Takes BatchNormalization and Dropout nodes out of training mode, in place, including those in subgraphs. */
 export function toInference(graph: { node: NodeProto[] }): void {
@@ -21,7 +23,7 @@ export function toInference(graph: { node: NodeProto[] }): void {
 export function withoutDropout(graph: { node: readonly NodeProto[] }): void {
   for (const node of graph.node) {
     for (const subgraph of subgraphsOf(node)) withoutDropout(subgraph);
-    if (opKey(node) === 'Dropout') node.input = node.input.slice(0, 2);
+    if (isDropout(node)) node.input = node.input.slice(0, 2);
   }
 }
 
@@ -29,9 +31,7 @@ export function withoutDropout(graph: { node: readonly NodeProto[] }): void {
 export function mayDrop(bytes: Uint8Array): boolean {
   const { graph, functions } = decodeModel(bytes);
   const within = ({ node }: { node: readonly NodeProto[] }): boolean =>
-    node.some(
-      (each) => (opKey(each) === 'Dropout' && each.input[2] !== undefined) || subgraphsOf(each).some(within),
-    );
+    node.some((each) => (isDropout(each) && each.input[2] !== undefined) || subgraphsOf(each).some(within));
   return within(graph) || functions.some(within);
 }
 

@@ -6,9 +6,7 @@ import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, type Fault } from '../ir/errors.ts';
 import { unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
-import { OpWriter, type Operand, type Value } from '../../opWriter/opWriter.ts';
-import type { OpAttributes } from '../../opWriter/attributes.ts';
-import { nodeOf } from '../ir/node.ts';
+import { NodeWriter } from '../ir/nodeWriter.ts';
 import type { UpgradeContext } from '../ir/op.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
@@ -93,7 +91,7 @@ function upgradeGraph(
     floats: (values: readonly number[]) => constant(DType.FLOAT, [values.length], values),
     scalar: (value: number) => constant(floatTypeIn(root), [], [value]),
   };
-  const [before, after] = [new Inserted(name, shared.integers), new Inserted(name, shared.integers)];
+  const [before, after] = [new NodeWriter(name, shared.integers), new NodeWriter(name, shared.integers)];
   for (const node of graph.node) {
     for (const subgraph of subgraphsOf(node)) upgradeGraph(subgraph, root, from, faults, name);
     try {
@@ -109,8 +107,8 @@ function upgradeGraph(
 /** Returns functions that change a node, and insert nodes before and after it. */
 const changesOf = (
   node: NodeProto,
-  before: Inserted,
-  after: Inserted,
+  before: NodeWriter,
+  after: NodeWriter,
 ): Pick<UpgradeContext, 'node' | 'attributes' | 'drop' | 'before' | 'after'> => ({
   node,
   attributes: attributesOf(node),
@@ -126,37 +124,3 @@ const changesOf = (
     after.nodes[after.nodes.length - 1].name = node.output[0];
   },
 });
-
-/** Nodes to be inserted into a graph. */
-class Inserted extends OpWriter {
-  readonly fresh: (stem: string) => Value;
-  readonly integers: (values: readonly number[]) => Value;
-  readonly nodes: NodeProto[] = [];
-
-  constructor(fresh: (stem: string) => Value, integers: (values: readonly number[]) => Value) {
-    super();
-    this.fresh = fresh;
-    this.integers = integers;
-  }
-  override ops(
-    op: string,
-    inputs: readonly (Operand | undefined)[],
-    attributes?: OpAttributes,
-    count = 1,
-  ): Value[] {
-    const output = this.outputsOf(op, count);
-    this.nodes.push(
-      nodeOf(
-        op,
-        inputs.map((input) => String(input ?? '')),
-        output,
-        attributes,
-      ),
-    );
-    return output;
-  }
-  /** Removes and returns all nodes. */
-  taken(): NodeProto[] {
-    return this.nodes.splice(0);
-  }
-}

@@ -5,7 +5,7 @@ import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
 import { unusedNames } from '../ir/names.ts';
-import { nodeOf } from '../ir/node.ts';
+import { nodeNamed } from '../ir/nodeWriter.ts';
 import { constantTensor } from '../ir/constant.ts';
 import { opOf } from '../ops/index.ts';
 
@@ -39,8 +39,9 @@ function castSingles(graph: GraphProto, to: DType): void {
     const k = alwaysSingle.get(opKey(node));
     const output = k === undefined ? undefined : node.output[k];
     if (k === undefined || !output) return [node];
-    node.output[k] = name((serial) => `${output}/single${serial === 0 ? '' : `_${serial}`}`);
-    return [node, nodeOf('Cast', [node.output[k]], [output], { to })];
+    const single = name((serial) => `${output}/single${serial === 0 ? '' : `_${serial}`}`);
+    node.output[k] = single;
+    return [node, nodeNamed(output, (g) => g.cast(single, to))];
   });
 }
 

@@ -223,15 +223,15 @@ const frequencies: NoRole = { against: 'frequencies of a position encoding' };
 
 /** True if a value is read, apart from ops that only move it, by Sin and Cos and nothing else: it is an angle. */
 function turns(value: string, readers: Readers): boolean {
-  const found = new Set<string>();
+  const found = new Set<Op['ofAngle']>();
   const visit = (name: string, depth: number): void => {
     for (const [node] of readers.get(name) ?? []) {
       if (opOf(node)?.carries && depth < LONGEST_PATH) visit(node.output[0], depth + 1);
-      else found.add(plainOp(node));
+      else found.add(opOf(node)?.ofAngle);
     }
   };
   visit(value, 0);
-  return found.size === 2 && found.has('Sin') && found.has('Cos');
+  return found.size === 2 && !found.has(undefined);
 }
 
 const ofQuantization: NoRole = { against: 'part of the quantization of weights' };

@@ -15,6 +15,7 @@ import { weightCotangent } from '../ops/convolutionWeight.ts';
 import { opKnowledge } from '../ops/infer.ts';
 import { baseOpset } from '../passes/opset.ts';
 import { inBlocks } from '../passes/blocked.ts';
+import { CONVOLUTION } from '../passes/blockedLayout.ts';
 import type { Plan } from './options.ts';
 import { areDense, isDense } from './denseGraph.ts';
 import { fillsOutputs, openSession, tensorOver, type Ort, type OrtSession } from './ort.ts';
@@ -44,9 +45,9 @@ export async function openPlanned(
   return open(ort, isWritten ? inBlocks(bytes, size) : bytes, plan.session(precision, needsNothing));
 }
 
-/** True if the letters `Conv` appear in a file, as the names of its ops do; a large file is not decoded for it. */
+/** True if the name of the convolution appears in a file, alone or in the name of another op; a large file is not decoded for it. */
 function mentionsConvolution(bytes: Uint8Array): boolean {
-  const [first, ...rest] = new TextEncoder().encode('Conv');
+  const [first, ...rest] = new TextEncoder().encode(CONVOLUTION);
   for (let at = bytes.indexOf(first); at !== -1; at = bytes.indexOf(first, at + 1))
     if (rest.every((letter, i) => bytes[at + 1 + i] === letter)) return true;
   return false;
@@ -100,10 +101,12 @@ function trial(): Uint8Array {
   g.keepsWeights = true;
   g.addOutput('e', weightCotangent(g, full, depthwise, 'weight', window));
   g.addOutput('f', weightCotangent(g, full, depthwise, 'deep', { ...window, group: 16 }));
-  const vectors = [1.5, 0.5, 0, 1].map((value) => g.constant(DType.FLOAT, [16], Array(16).fill(value)));
+  const [scale, bias, mean, variance] = [1.5, 0.5, 0, 1].map((value) =>
+    g.constant(DType.FLOAT, [16], Array(16).fill(value)),
+  );
   const batch = { training_mode: 1, momentum: 0 };
-  const [normalized] = g.ops('BatchNormalization', [depthwise, ...vectors], batch, 3);
-  g.addOutput('g', g.sum(g.op('Relu', [g.add(normalized, full)]), [0, 2, 3]));
+  const [normalized] = g.normalizeBatch(depthwise, [scale, bias, mean, variance], batch, 3);
+  g.addOutput('g', g.sum(g.relu(g.add(normalized, full)), [0, 2, 3]));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];
   const model = create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: proto });
   return encodeModel(Object.assign(model, { graph: proto }));

@@ -9,6 +9,7 @@ import type { NodeProto } from 'onnx-buf';
 import { opKey } from '../ir/domain.ts';
 import { activations } from '../ops/activations.ts';
 import { arithmetic } from '../ops/arithmetic.ts';
+import { opsWith } from '../ops/index.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { reductions } from '../ops/reduction.ts';
 import { softmaxOps } from '../ops/softmax.ts';
@@ -17,10 +18,7 @@ import { softmaxOps } from '../ops/softmax.ts';
 const ops = new Set(
   [activations, arithmetic, elementwiseOps, reductions, softmaxOps]
     .flatMap((table) => Object.keys(table).filter((op) => !table[op].isFused))
-    .concat(
-      'Gemm Shape Size ConstantOfShape Reshape Squeeze Unsqueeze Expand Concat Gather'.split(' '),
-      'GatherElements ScatterElements'.split(' '),
-    ),
+    .concat(opsWith(({ isDense = false }) => isDense)),
 );
 
 /**

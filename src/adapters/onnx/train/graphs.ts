@@ -9,8 +9,10 @@ import type { NodeProto, TypeProto } from 'onnx-buf';
 import { nodeAttributes } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { readBy, valueInfo } from '../ir/graph.ts';
-import { nodeOf } from '../ir/node.ts';
+import { FILL, nodeOf } from '../ir/node.ts';
+import { nodeNamed } from '../ir/nodeWriter.ts';
 import type { NoiseInput } from '../ir/noise.ts';
+import { SCAN } from '../ir/scan.ts';
 import { DType, shapeOf, tensorOf } from '../ir/tensor.ts';
 import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../ir/convention.ts';
 import { finish } from '../passes/finish.ts';
@@ -96,8 +98,8 @@ export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): Sh
       made.add(name);
       const value = tensorOf('', found.dtype, [1], [1]);
       added.push(
-        nodeOf('Shape', [found.like], [shape]),
-        nodeOf('ConstantOfShape', [shape], [name], { value }),
+        nodeNamed(shape, (g) => g.shape(found.like)),
+        nodeOf(FILL, [shape], [name], { value }),
       );
     }
     return [...added, node];
@@ -139,7 +141,7 @@ export function manyLossesGraph(loss: Uint8Array, { parameters, precision }: Dif
     output: [valueInfo(lossName, dtype, [])],
   });
   const scan = create(NodeProtoSchema, {
-    opType: 'Scan',
+    opType: SCAN,
     name: 'losses',
     input: parameters.map(({ name }) => manyOf(name)),
     output: [manyLosses],

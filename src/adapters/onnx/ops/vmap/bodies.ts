@@ -7,6 +7,7 @@ import { subgraphsOf } from '../../ir/attributes.ts';
 import type { Builder } from '../../ir/builder.ts';
 import { refuse } from '../../ir/errors.ts';
 import type { Value } from '../../ir/graph.ts';
+import { SCAN } from '../../ir/scan.ts';
 import { isStatic, range } from '../../ir/shape.ts';
 import { DType } from '../../ir/tensor.ts';
 import { mapped, type BodyInput, type MapContext, type MapRule } from '../../ir/vmap.ts';
@@ -65,7 +66,7 @@ export const mapScan: MapRule = (c) => {
   const { graph } = c.mapBody(body, inputs);
   const outputs = g
     .inheriting(node.attribute.filter(({ name }) => name.endsWith('_directions')))
-    .ops('Scan', values, { body: graph, num_scan_inputs: count }, node.output.length);
+    .ops(SCAN, values, { body: graph, num_scan_inputs: count }, node.output.length);
   return withTypes(c, stacked(c, outputs, states));
 };
 

@@ -18,7 +18,7 @@ export const mapGather: MapRule = (c) => {
   const others = range(rank).filter((i) => i !== axis);
   const data = g.transpose(c.value(0), [0, axis + 1, ...others.map((i) => i + 1)]);
   const indices = g.reshape(c.value(1), [count, ...places, 1]);
-  const picked = g.op('GatherND', [data, indices], { batch_dims: 1 });
+  const picked = g.gatherAt(data, indices, 1);
   // [count, ...places, ...others] → [count, ...before, ...places, ...after]
   const depth = places.length;
   const before = range(axis, 1 + depth);

@@ -22,7 +22,9 @@ export const activationLayers: LayerTable = {
     const name = call.graph.min(positive.name, Number(maxValue));
     return { ...positive, name };
   },
-  LeakyReLU: (call) => elementwise(call, 'LeakyRelu', [], { alpha: Number(call.config.alpha) }),
+  LeakyReLU({ graph, config, inputs: [x] }) {
+    return { ...x, name: graph.leakyRelu(x.name, Number(config.alpha)) };
+  },
   ELU(call) {
     if (Number(call.config.alpha) !== 1) {
       throw refuseLayer(

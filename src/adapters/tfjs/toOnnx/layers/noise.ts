@@ -52,20 +52,22 @@ function dropout(call: LayerCall, noiseShape?: readonly Dimension[]): Value {
   return multiplied(call, dropoutFactors(rate, config.seed as number | undefined), noiseShape);
 }
 
-/** Drops elements of the inputs of a recurrent layer, `[batch, time, features]`, the same at each time. */
-export function droppedInputs(call: LayerCall, x: Value): Value {
+/**
+ * Drops elements of the inputs of a recurrent layer, `[batch, time, features]`, the same at each time.
+ *
+ * @param gates - number of gates: TensorFlow.js draws a mask for each, and uses the first
+ */
+export function droppedInputs(call: LayerCall, x: Value, gates: number): Value {
   const { graph, layer, config } = call;
   const [rate, recurrent] = [Number(config.dropout ?? 0), Number(config.recurrentDropout ?? 0)];
   if (graph.use !== 'training') return x;
   if (drops(recurrent)) throw refuseLayer(layer, 'its recurrentDropout has no counterpart in ONNX; set it to 0.'); // prettier-ignore
   if (!drops(rate)) return x;
-  // TensorFlow.js draws a mask for each gate, and uses the first.
-  const draws = { SimpleRNN: 1, GRU: 3, LSTM: 4 }[layer.getClassName()] ?? 1;
   const first = dropoutFactors(rate, undefined);
   const [batch, , features] = x.shape;
   const factors = noiseOf(call, [batch, features], (values, random) => {
     first(values, random);
-    for (let k = 1; k < draws; k++) random();
+    for (let k = 1; k < gates; k++) random();
   });
   const along = graph.unsqueeze(factors, [1]);
   return { ...x, name: graph.mul(x.name, along) };

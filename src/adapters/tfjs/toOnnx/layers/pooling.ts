@@ -1,6 +1,7 @@
 /** Pooling over windows, and global pooling. */
 import { numbers, outputShape, result, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import { checkChannelsLast, windowAttributes } from './convolution.ts';
+import { reductions } from '../../../opWriter/opWriter.ts';
 import type { Value } from '../graph/graph.ts';
 
 function pooling(kind: 'largest' | 'averages', rank: number) {
@@ -18,12 +19,13 @@ function pooling(kind: 'largest' | 'averages', rank: number) {
   };
 }
 
-function globalPooling(op: string) {
+/** Returns the writer of a reduction over all places; in the opset written, its axes are an attribute. */
+function globalPooling(kind: 'largest' | 'mean') {
   return (call: LayerCall): Value => {
     checkChannelsLast(call);
     const { graph, inputs: [x] } = call; // prettier-ignore
     const spatial = x.shape.slice(1, -1).map((_, i) => (x.isChannelsFirst ? i + 2 : i + 1));
-    return result(graph.op(op, [x.name], { axes: spatial, keepdims: 0 }), outputShape(call));
+    return result(graph.op(reductions[kind], [x.name], { axes: spatial, keepdims: 0 }), outputShape(call));
   };
 }
 
@@ -34,8 +36,8 @@ export const poolingLayers: LayerTable = {
   AveragePooling1D: pooling('averages', 1),
   AveragePooling2D: pooling('averages', 2),
   AveragePooling3D: pooling('averages', 3),
-  GlobalMaxPooling1D: globalPooling('ReduceMax'),
-  GlobalMaxPooling2D: globalPooling('ReduceMax'),
-  GlobalAveragePooling1D: globalPooling('ReduceMean'),
-  GlobalAveragePooling2D: globalPooling('ReduceMean'),
+  GlobalMaxPooling1D: globalPooling('largest'),
+  GlobalMaxPooling2D: globalPooling('largest'),
+  GlobalAveragePooling1D: globalPooling('mean'),
+  GlobalAveragePooling2D: globalPooling('mean'),
 };

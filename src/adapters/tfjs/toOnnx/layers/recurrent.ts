@@ -91,7 +91,7 @@ function recurrent(kind: keyof typeof kinds) {
     const { units } = cell;
     const isReverse = config.goBackwards === true;
     const [batch, time] = inputs[0].shape;
-    const sequences = droppedInputs(call, graph.withChannels('last', inputs[0]));
+    const sequences = droppedInputs(call, graph.withChannels('last', inputs[0]), gates.length);
     const x = graph.transpose(sequences.name, [1, 0, 2]);
     const states = inputs.slice(1).map(({ name }) => graph.unsqueeze(name, [0]));
     const main = recurrentActivation(layer, cell.activation);
