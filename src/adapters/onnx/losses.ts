@@ -4,7 +4,7 @@ import { attributesOf } from './ir/attributes.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
 import type { Op } from './ir/op.ts';
-import { opOf } from './ops/index.ts';
+import { opOf, opsWith } from './ops/index.ts';
 import { classLosses, reduced } from './ops/loss.ts';
 import { isStandard } from './ir/domain.ts';
 import { axisFrom, range, type Shape } from './ir/shape.ts';
@@ -100,7 +100,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
     refuse(
       `softmaxCrossEntropy: the output ${JSON.stringify(y)} of rank ${rank} has no axis ${term.axis ?? -1}.`,
     );
-  const logits = inputOfFinal(g, y, { name: 'Softmax', meanings: ['classes', 'logClasses'] }, axis) ?? y;
+  const logits = inputOfFinal(g, y, ['classes', 'logClasses'], axis) ?? y;
   const logProbability = g.logSoftmax(logits, axis);
   const shape = g.shapeOf(y);
   const classes = shape?.[axis];
@@ -155,7 +155,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
 /** mean(log(1 + eᶻ) − t·z), where the logits z are the input of a final Sigmoid, or else the output itself. */
 const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y), range: [0, 1] });
-  const z = inputOfFinal(g, y, { name: 'Sigmoid', meanings: ['each'] }) ?? y;
+  const z = inputOfFinal(g, y, ['each']) ?? y;
   return { losses: g.sub(g.softplus(z), g.mul(target, z)), weights: undefined };
 };
 
@@ -165,40 +165,37 @@ const carries = (node: NodeProto): boolean => {
   return carries !== undefined || operand === 'divisor' || looksUp || clamps;
 };
 
-/** The last op of a model before a loss: its name in messages, and the meanings that its result may have. */
-interface Final {
-  readonly name: string;
-  readonly meanings: readonly Op['probability'][];
-}
+type Meaning = NonNullable<Op['probability']>;
 
-/** Any op whose results are probabilities or their logarithms. */
-const anyFinal: Final = { name: '', meanings: ['classes', 'logClasses', 'each'] };
+/** Meanings of results that are computed from logits. */
+const anyMeaning: readonly Meaning[] = ['classes', 'logClasses', 'each'];
 
 /**
- * Returns the input of the op that produces y, if it is a `final` one along `axis`. Probabilities produced in
+ * Returns the input of the op that produces y, if its result has one of these meanings, along `axis`. Probabilities produced in
  * another way would be mistaken for logits, so they are refused if they can be recognized.
  */
-function inputOfFinal(g: Builder, y: Value, final: Final, axis?: number): Value | undefined {
+function inputOfFinal(g: Builder, y: Value, meanings: readonly Meaning[], axis?: number): Value | undefined {
   const node = g.makerOf(y);
   if (node === undefined || !isStandard(node)) return undefined;
   const { carries: carried, probability } = opOf(node) ?? {};
-  if (carried === 'all') return inputOfFinal(g, node.input[0], final, axis);
-  if (node.opType === 'If') {
+  if (carried === 'all') return inputOfFinal(g, node.input[0], meanings, axis);
+  if (opOf(node)?.chooses === 'subgraphs') {
     refuse(
-      `the output ${JSON.stringify(y)} comes from an If, whose branches may hold logits or probabilities; name the logits before it as output, or use another loss.`,
+      `the output ${JSON.stringify(y)} comes from an ${node.opType}, whose branches may hold logits or probabilities; name the logits before it as output, or use another loss.`,
     );
   }
   if (carries(node)) {
-    if (node.input.some((input) => inputOfFinal(g, input, anyFinal) !== undefined)) {
+    if (node.input.some((input) => inputOfFinal(g, input, anyMeaning) !== undefined)) {
       refuse(
         `the output ${JSON.stringify(y)} holds probabilities rearranged by a ${node.opType}; name the logits before them as output.`,
       );
     }
     return undefined;
   }
-  if (probability === undefined || !final.meanings.includes(probability)) {
+  if (probability === undefined || !meanings.includes(probability)) {
     if (probability === 'classes' || probability === 'each') {
-      refuse(`the model ends in ${node.opType}; this loss needs logits, or a final ${final.name}.`);
+      const usual = opsWith((op) => op.probability !== undefined && meanings.includes(op.probability));
+      refuse(`the model ends in ${node.opType}; this loss needs logits, or a final ${usual.join(' or ')}.`);
     }
     return undefined;
   }

@@ -229,8 +229,12 @@ describe('losses that do not fit the end of the model are refused', () => {
   });
 
   test('an ending that belongs to the other cross-entropy', () => {
-    expect(refusal(ending('Softmax'), 'binaryCrossEntropy')).toContain('ends in Softmax');
-    expect(refusal(ending('Sigmoid'), 'softmaxCrossEntropy')).toContain('ends in Sigmoid');
+    expect(refusal(ending('Softmax'), 'binaryCrossEntropy')).toContain(
+      'ends in Softmax; this loss needs logits, or a final Sigmoid.',
+    );
+    expect(refusal(ending('Sigmoid'), 'softmaxCrossEntropy')).toContain(
+      'ends in Sigmoid; this loss needs logits, or a final Softmax or LogSoftmax.',
+    );
   });
 
   test('a Softmax along another axis than the classes', () => {
