@@ -54,7 +54,7 @@ function anchorsOf(page: string): string[] {
 }
 
 describe('every link in the documents leads somewhere', () => {
-  it.each(pages)('%s', (page) => {
+  it.each(pages)('every link in the documents leads somewhere: %s', (page) => {
     const broken = linksOf(page).filter(
       ({ path, anchor }) =>
         !existsSync(join(root, path)) ||
@@ -83,7 +83,7 @@ describe('every example in the documents runs', () => {
   mkdirSync(cache, { recursive: true });
 
   it.concurrent.each(pages.filter((page) => codeOf(page) !== ''))(
-    '%s',
+    'every example in the documents runs: %s',
     async (page) => {
       const folder = mkdtempSync(join(cache, 'page-'));
       try {
@@ -141,7 +141,7 @@ describe('every example in a docstring of a public entry point', () => {
 describe('every numbered example runs', () => {
   const examples = readdirSync(join(root, 'examples')).filter((name) => /^\d\d-.*\.js$/.test(name));
 
-  it.each(examples)('%s', async (name) => {
+  it.each(examples)('every numbered example runs: %s', async (name) => {
     const folder = mkdtempSync(join(root, '.cache', 'example-'));
     try {
       const { stdout } = await promisify(execFile)('node', [join(root, 'examples', name)], {

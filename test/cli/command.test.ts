@@ -309,7 +309,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
     ],
     ['a picture of an unknown kind', `landscape ${onDigits} --out picture.gif`, 'must end in .html'],
     ['an unknown command', 'tran digits.onnx', 'there are create, train, predict, landscape, explain'],
-  ])('%s', async (_, line, sentence) => {
+  ])('a mistake in the call is answered with a sentence and exit code 2: %s', async (_, line, sentence) => {
     const { code, err, out } = await call(line);
     expect(err).toContain(sentence);
     expect(err).not.toMatch(/\n {4}at /);

@@ -12,7 +12,7 @@ describe('the shape in which samples fit an input', () => {
     ['one number each', ['N', 1], [5], [5, 1]],
     ['an open axis', ['N', 'T', 2], [5, 6], [5, 3, 2]],
     ['any length of an open axis', ['N', 'T'], [5, 6], [5, 6]],
-  ])('%s', (_, shape, dims, fitted) => {
+  ])('the shape in which samples fit an input: %s', (_, shape, dims, fitted) => {
     expect(shapeFor(spec(...shape), dims)).toEqual(fitted);
   });
 

@@ -77,7 +77,7 @@ describe('half precision', () => {
     expect(predictions.predicted_y).toEqual(expected.map((value) => Number(value.toPrecision(8))));
   });
 
-  it('of the other kind is refused, with what to do', async () => {
+  it('half precision of the other kind is refused, with what to do', async () => {
     write('brain.onnx', DType.BFLOAT16, Uint16Array.of(0x4000, 0xbf00));
     expect(await refusal('predict brain.onnx --data rows.csv')).toMatch(
       /brain\.onnx|input "x" is of type bfloat16; predict feeds .*float16.*followed by a Cast/,

@@ -101,7 +101,7 @@ describe('columns of words', () => {
     expect((await json('predict trained.onnx --data odd.csv --skip-missing')).samples).toBe(1);
   });
 
-  it('with one word among numbers are errors, not categories', async () => {
+  it('columns of words with one word among numbers are errors, not categories', async () => {
     write('slip.csv', [header, ...lines].join('\n').replace('50,north', '5O,north').split('\n'));
     expect(await refusal('create made.onnx --force --data slip.csv --target price')).toContain(
       'line 2, column "area": "5O" is not a number; change it, drop the row, encode the column with --categories area,',
@@ -118,14 +118,14 @@ describe('columns of words', () => {
     },
   );
 
-  it('of names are refused, unless they are asked for', async () => {
+  it('columns of words of names are refused, unless they are asked for', async () => {
     write('names.csv', ['name,y', ...houses.map((_, i) => `house ${'ab'.repeat(i + 1)},${i}`)]);
     const create = 'create made.onnx --force --data names.csv --target y --hidden 2';
     expect(await refusal(create)).toContain('holds 40 different words');
     expect(await json(`${create} --categories name`)).toMatchObject({ sizes: [40, 2, 1] });
   });
 
-  it('of numbers are categories on demand', async () => {
+  it('columns of words of numbers are categories on demand', async () => {
     const create = 'create made.onnx --force --data houses.csv --target price --hidden 2';
     expect(await json(create)).toMatchObject({ sizes: [5, 2, 1] });
     const made = await json(`${create} --categories zip`);

@@ -192,7 +192,7 @@ describe('files that are written', () => {
     expect(third).toMatchObject({ iterations: 0, out: 'third.onnx' });
   });
 
-  it('of a checkpoint of another loss or plane are refused with a sentence', async () => {
+  it('a checkpoint of another loss or plane is refused with a sentence', async () => {
     const draw = 'landscape plain.onnx --data plain.csv --target y --out map.csv --checkpoint grid.bin';
     expect((await call(`${draw} --npoints 3`)).code).toBe(0);
     expect(await refusal(`${draw} --npoints 3 --loss mae`)).toMatch(

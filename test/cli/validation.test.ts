@@ -85,7 +85,7 @@ describe('train --validation', () => {
     expect((30 * told.loss + 10 * told.validation.loss) / 40).toBeCloseTo(whole, 5);
   });
 
-  it('with mini-batches, looks after each pass over the data', async () => {
+  it('train --validation looks after each pass over the data with mini-batches', async () => {
     const { validation, iterations } = await json(
       'train net.onnx --data few.csv --solver adam --batch-size 10 --validation held.csv --max-iterations 12 --out b.onnx',
     );

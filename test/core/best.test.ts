@@ -12,7 +12,7 @@ describe('the best point', () => {
     expect(best.x).not.toBe(p0);
   });
 
-  it('of a solver that does not reuse its points is the iterate itself, until it is copied', () => {
+  it('the best point of a solver that does not reuse its points is the iterate itself, until it is copied', () => {
     const best = bestPoint(Float64Array.of(1, 2), { ...lbfgs(), leavesPoint: true });
     const copy = best.x;
     const x = Float64Array.of(5, 6);
@@ -28,7 +28,7 @@ describe('the best point', () => {
   });
 
   it.each([false, undefined])(
-    'of a solver that moves its points is a copy: leavesPoint %s',
+    'the best point of a solver that moves its points is a copy: leavesPoint %s',
     (leavesPoint) => {
       const { leavesPoint: _default, ...plain } = lbfgs();
       const best = bestPoint(

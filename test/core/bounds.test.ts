@@ -78,7 +78,7 @@ describe('a box', () => {
     expect(boundRule.allowed).toBe('a number, null (unbounded), or an array of these');
   });
 
-  it('in float32 has the outermost float32 numbers within its bounds', () => {
+  it('a box in float32 has the outermost float32 numbers within its bounds', () => {
     const [tenth, ulp] = [Math.fround(0.1), 2 ** -27];
     const exact = boxOf('test', [0.1, -0.1, 0, -1e300, -1e-300, null], [0.7, 0.1, 0.5, 1e300, 1e-300, null]);
     const single = boxIn('float32', exact);
@@ -98,7 +98,7 @@ describe('a box', () => {
     expect(boxIn('float64', exact)).toBe(exact);
   });
 
-  it('in float32 has the nearest float32 numbers within, above and below 0', () => {
+  it('a box in float32 has the nearest float32 numbers within, above and below 0', () => {
     fc.assert(
       fc.property(
         fc.double({ min: -1e30, max: 1e30, noNaN: true }),
@@ -120,7 +120,7 @@ describe('a box', () => {
     expect(boxIn('float32', boxOf('test', null, -0.7)).upper(0)).toBe(Math.fround(-0.7) - 2 ** -24);
   });
 
-  it('with no float32 number between its bounds stays at its lower one', () => {
+  it('a box with no float32 number between its bounds stays at its lower one', () => {
     const narrow = boxIn('float32', boxOf('test', 0.1 + 1e-12, 0.1 + 2e-12));
     expect([narrow.lower(0), narrow.upper(0)]).toEqual([0.1 + 1e-12, 0.1 + 1e-12]);
     expect(() => narrow.checkLength(4)).not.toThrow();

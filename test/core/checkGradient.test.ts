@@ -308,13 +308,16 @@ describe('an unknown that is 0', () => {
     },
   };
 
-  it.each([undefined, [1e-9, 1e9]])('and varies over 1e-9 is judged with the scale %j', (scale) => {
-    const options = scale && { scale };
-    expect(checkGradient(tiny, options)).toMatchObject({ ok: true, undetermined: [] });
-    for (const factor of [-1, 1.01, 0]) {
-      expect(checkGradient(withFactor(tiny, 0, factor), options).wrong).toMatchObject([{ index: 0 }]);
-    }
-  });
+  it.each([undefined, [1e-9, 1e9]])(
+    'an unknown that is 0 and varies over 1e-9 is judged with the scale %j',
+    (scale) => {
+      const options = scale && { scale };
+      expect(checkGradient(tiny, options)).toMatchObject({ ok: true, undetermined: [] });
+      for (const factor of [-1, 1.01, 0]) {
+        expect(checkGradient(withFactor(tiny, 0, factor), options).wrong).toMatchObject([{ index: 0 }]);
+      }
+    },
+  );
 
   it('takes a scale for all, or one for each', () => {
     const faults = (scale: unknown) => () => checkGradient(tiny, { scale } as never);
@@ -357,7 +360,7 @@ describe('kinks', () => {
     ['float64', 20],
     ['float32', 1],
     ['float32', 20],
-  ] as const)('of a network in %s with %d samples hide no wrong factor', (precision, samples) => {
+  ] as const)('kinks of a network in %s with %d samples hide no wrong factor', (precision, samples) => {
     let judged = 0;
     let called = 0;
     for (let seed = 1; seed <= 12; seed++) {

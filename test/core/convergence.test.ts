@@ -140,13 +140,16 @@ describe('f without a bound', () => {
     ['float32', -9e35, -8e37, -9.1e37],
     ['float32', -2e36, -3e37, -Infinity],
     ['float64', -2e299, -1e301, -2.1e301],
-  ] as const)('in %s, a start at %d may fall to %d, not to %d', (precision, f0, allowed, unbounded) => {
-    const options = completeSolveOptions('test', {}, plainSolveRules);
-    const memory = freshConvergence({ f: f0, gradientNorm: 1 });
-    const convergence = convergenceTests(options, memory, Float64Array.of(1), precision, false);
-    const ends = [f0, allowed, unbounded].map((f) => convergence.met(f, 1));
-    expect(ends).toEqual([null, null, 'unbounded']);
-  });
+  ] as const)(
+    'without a lower bound in %s, f that starts at %d may fall to %d, not to %d',
+    (precision, f0, allowed, unbounded) => {
+      const options = completeSolveOptions('test', {}, plainSolveRules);
+      const memory = freshConvergence({ f: f0, gradientNorm: 1 });
+      const convergence = convergenceTests(options, memory, Float64Array.of(1), precision, false);
+      const ends = [f0, allowed, unbounded].map((f) => convergence.met(f, 1));
+      expect(ends).toEqual([null, null, 'unbounded']);
+    },
+  );
 });
 
 describe('the measures', () => {
@@ -213,7 +216,7 @@ describe('the floor of f', () => {
   it.each<[Precision, number]>([
     ['float64', 2 ** -52],
     ['float32', 2 ** -23],
-  ])('in %s is where f falls by no more than its rounding', (precision, epsilon) => {
+  ])('the floor of f in %s is where f falls by no more than its rounding', (precision, epsilon) => {
     expect(floors(precision, ...still(10, 4), [4 - 4 * epsilon, 1])[10]).toBe(true);
     expect(floors(precision, ...still(10, 4), [4 - 8 * epsilon, 1])[10]).toBe(false);
     expect(floors(precision, ...still(10, -4), [-4 - 4 * epsilon, 1])[10]).toBe(true);

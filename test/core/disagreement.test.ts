@@ -99,25 +99,28 @@ describe('a standstill', () => {
     ['of the other sign', [1, -1]],
     ['twice too large', [2, 1]],
     ['three times too small', [1, 1 / 3]],
-  ])('with an element of the gradient %s is a contradiction, by these changes of f', (_what, factors) => {
-    const fg = bowl(3, [1, 2], factors);
-    const { asked, found, at } = inspectAt(fg, [0.4, -0.3], [1, 1]);
-    const { mismatch } = found;
-    expect(mismatch).not.toBeNull();
-    expect(found).toMatchObject({ descends: false, atFloor: false });
-    // The half and the whole of the line that told, and of two shorter ones that confirm it, then samples of its noise.
-    const [middle, end, , shorter, , shortest] = asked.slice(-24);
-    const simpson =
-      dot(between(at.x, end.x), at.gradient) / 6 +
-      (4 * dot(between(at.x, end.x), middle.gradient)) / 6 +
-      dot(between(at.x, end.x), end.gradient) / 6;
-    expect(mismatch?.byValues).toBe(end.f - at.f);
-    expect(mismatch?.byGradients).toBeCloseTo(simpson, 12);
-    between(at.x, end.x).forEach((value, i) => {
-      expect(between(at.x, shorter.x)[i]).toBeCloseTo(0.382 * value, 14);
-      expect(between(at.x, shortest.x)[i]).toBeCloseTo(0.157 * value, 14);
-    });
-  });
+  ])(
+    'a standstill with an element of the gradient %s is a contradiction, by these changes of f',
+    (_what, factors) => {
+      const fg = bowl(3, [1, 2], factors);
+      const { asked, found, at } = inspectAt(fg, [0.4, -0.3], [1, 1]);
+      const { mismatch } = found;
+      expect(mismatch).not.toBeNull();
+      expect(found).toMatchObject({ descends: false, atFloor: false });
+      // The half and the whole of the line that told, and of two shorter ones that confirm it, then samples of its noise.
+      const [middle, end, , shorter, , shortest] = asked.slice(-24);
+      const simpson =
+        dot(between(at.x, end.x), at.gradient) / 6 +
+        (4 * dot(between(at.x, end.x), middle.gradient)) / 6 +
+        dot(between(at.x, end.x), end.gradient) / 6;
+      expect(mismatch?.byValues).toBe(end.f - at.f);
+      expect(mismatch?.byGradients).toBeCloseTo(simpson, 12);
+      between(at.x, end.x).forEach((value, i) => {
+        expect(between(at.x, shorter.x)[i]).toBeCloseTo(0.382 * value, 14);
+        expect(between(at.x, shortest.x)[i]).toBeCloseTo(0.157 * value, 14);
+      });
+    },
+  );
 
   it('is no contradiction where the gradients differ by less than 15 % from the values', () => {
     const inspected = (factor: number) =>
@@ -126,7 +129,7 @@ describe('a standstill', () => {
     expect([0.8, 1.25].map(inspected)).toEqual([true, true]);
   });
 
-  it('with an element of the gradient missing is a contradiction, though no step along it tells', () => {
+  it('a standstill with an element of the gradient missing is a contradiction, though no step along it tells', () => {
     const { found, asked } = inspectAt(bowl(3, [1, 2], [1, 0]), [0, -0.3], [1, 1]);
     expect(found.mismatch?.byGradients).toBe(0);
     expect(found.mismatch?.byValues).toBe(asked[asked.length - 23].f - 3.09);
@@ -141,7 +144,7 @@ describe('a standstill', () => {
       [0, 3],
       [0, 1],
     ],
-  ])('with an element missing is one, too, where that unknown is 0: from %j to %j', (p0, x) => {
+  ])('a standstill with an element missing is one, too, where that unknown is 0: from %j to %j', (p0, x) => {
     const slope: Objective = ([a, b], gradient) => (gradient.set([0, 0]), 1 + a + (b - x[1]) ** 2);
     expect(inspectAt(slope, x, p0).found.mismatch?.byGradients).toBe(0);
     // A right gradient of 0 there is no contradiction.

@@ -181,7 +181,7 @@ describe('a step that failed', () => {
   });
 
   it.each(['precisionFloor', 'lineSearchFailed'] as const)(
-    'as %s ends by the limit that forbids to look into it',
+    'a step that failed as %s ends by the limit that forbids an inspection',
     (termination) => {
       for (const maxEvaluations of [2, 3]) {
         const { solver } = scripted([[2, 0], failed(termination)]);
@@ -228,7 +228,7 @@ describe('a step that failed', () => {
     expect(end(bowl, 'precisionFloor')).toBe('lineSearchFailed');
   });
 
-  it('for another reason is not looked into', () => {
+  it('a step that failed for another reason is not inspected', () => {
     const { solver } = scripted([[2, 0], failed('maxProducts')]);
     const result = minimize(bowl, solver);
     expect(result).toMatchObject({ termination: 'maxProducts', iterations: 1 });

@@ -34,7 +34,7 @@ describe('asynchronous functions let the event loop run', () => {
     expect(performance.now() - start).toBeLessThan(1000);
   });
 
-  it('as often as yieldEvery says', async () => {
+  it('asynchronous functions let the event loop run as often as yieldEvery says', async () => {
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     await minimizeAsync({ ...immediate(), yieldEvery: Infinity }, lbfgs(), { maxIterations: 30, gtol: 0 });

@@ -60,7 +60,7 @@ describe('the gradient', () => {
     expect(relative(told)).toBeLessThan(1e-9);
   });
 
-  it('of float32 keeps four digits', () => {
+  it('the gradient of float32 keeps four digits', () => {
     const f = (x: Float64Array) => Math.fround(Math.exp(Math.fround(x[0])));
     const at = Float64Array.of(Math.fround(0.7));
     const [slope] = gradientOf(finiteDifferences(f, at, { precision: 'float32' }), at);
@@ -411,7 +411,7 @@ describe('bad input is named', () => {
     [[banana, p0, { lower: 0 }], /p0\[0\] is -1\.2, outside its bounds 0 and Infinity/],
     [[banana, p0, { lower: [0, 0, 0] }], /lower has length 3; there are 2 unknowns/],
     [[banana, p0, { lower: 2, upper: 1 }], /lower must not exceed upper/],
-  ])('%o', (given, message) => {
+  ])('bad input is named: %o', (given, message) => {
     expect(make(...given)).toThrow(message);
   });
 

@@ -185,7 +185,7 @@ describe('buffers that hold NaN', () => {
     );
   });
 
-  it('in some elements must be written', () => {
+  it('buffers that hold NaN in some elements must be written', () => {
     const question: Question = { kind: 'evaluate', x: x(), gradient: Float64Array.of(NaN, 0, NaN) };
     expect(refusalOf(() => runSync(asking(question), unwritten('fg', 1))).message).toMatch(
       /fg left element 0 .* of gradient unwritten/,
@@ -234,7 +234,7 @@ describe('each kind of question is looked at by itself:', () => {
     );
   });
 
-  it('and once: f alone is not looked at again', () => {
+  it('each kind of question is looked at once: f alone is not looked at again', () => {
     let calls = 0;
     const problem: Problem = {
       ...whole,
@@ -279,7 +279,7 @@ describe('inputs', () => {
     }
   });
 
-  it('of a callback neither', () => {
+  it('the input of a callback must not be written', () => {
     const callback = ({ x: at, iteration }: { x: Float64Array; iteration: number }) => {
       if (iteration === 3) at[1] = -1;
     };

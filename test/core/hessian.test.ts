@@ -253,7 +253,7 @@ describe('differences of gradients', () => {
     expect(extended).toBeGreaterThan(500);
   });
 
-  it('of no direction are 0 without an evaluation', () => {
+  it('differences of gradients of no direction are 0 without an evaluation', () => {
     const hessian = hessianAt(Float64Array.of(1, 2), {
       precision: 'float64',
       exact: false,

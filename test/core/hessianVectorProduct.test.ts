@@ -64,7 +64,7 @@ describe('differences', () => {
     expect(agreement).toBeLessThan(0.03);
   });
 
-  it('at 0 go up where no gradient differs', () => {
+  it('differences at 0 go up where no gradient differs', () => {
     const problem = { ...waves(1e12, 1), p0: new Float64Array(4) };
     const { product } = hessianVectorProduct(problem, problem.p0, v, { method: 'differences' });
     expect(apart(product, exactly(problem))).toBeLessThan(1e-4);
@@ -104,7 +104,7 @@ describe('differences', () => {
     expect(() => call(problem, problem.p0)).toThrow('v must be a Float64Array of length 2, got undefined.');
   });
 
-  it('of a linear function are 0', () => {
+  it('differences of a linear function are 0', () => {
     const linear: Problem = {
       p0: Float64Array.of(1, 2),
       fg(x, gradient) {
@@ -133,7 +133,7 @@ describe('differences', () => {
 });
 
 describe('a hessianVector', () => {
-  it.each(['float64', 'float32'] as const)('of another fg is refused in %s', (precision) => {
+  it.each(['float64', 'float32'] as const)('a hessianVector of another fg is refused in %s', (precision) => {
     const problem = waves(1, 1, precision);
     const penalized: Problem = {
       ...problem,

@@ -410,7 +410,7 @@ it('a gradient with two elements in each other’s place is found to be wrong', 
 });
 
 describe('a right gradient is not accused', () => {
-  it('where all digits of f cancel', () => {
+  it('a right gradient is not accused where all digits of f cancel', () => {
     // f is 0 between −0.1 and 0.1, and a multiple of 1e-3 elsewhere; the largest f of the run was its first step.
     const fg = (x: number): [number, number] => [Math.round(x * x * 0.05 * 1e3) / 1e3, 0.1 * x];
     expect(accused(fg, 1e-3, 0.3, 1e-3)).toBeNull();
@@ -450,7 +450,7 @@ describe('a right gradient is not accused', () => {
     }
   });
 
-  it('where f is rounded, so that it does not change along short lines', () => {
+  it('a right gradient is not accused where f is rounded, so that it does not change along short lines', () => {
     for (let k = 0; k < 200; k++) {
       const random = uniform(k);
       const quantum = 10 ** (0.5 - 7 * random());
@@ -459,7 +459,7 @@ describe('a right gradient is not accused', () => {
     }
   });
 
-  it('where a random f forms a line by chance', () => {
+  it('a right gradient is not accused where a random f forms a line by chance', () => {
     const random = uniform(9);
     let rise = 0;
     // Values rise from call to call, but not at the point itself.

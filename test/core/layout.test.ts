@@ -64,7 +64,7 @@ describe('malformed layouts are refused', () => {
     [[{ name: 'w', shape: [-2, -3] }], 'the shape of w is [-2, -3]; dimensions must be whole', RangeError],
     [[{ name: 'w', shape: [2.5] }], 'the shape of w is [2.5]; dimensions must be whole', RangeError],
     [[{ name: 'w', shape: [NaN] }], 'the shape of w is [NaN]; dimensions must be whole', RangeError],
-  ])('by layoutOf: %j', (specs, message, kind) => {
+  ])('malformed layouts are refused by layoutOf: %j', (specs, message, kind) => {
     expect(() => layoutOf(specs as never)).toThrow(kind);
     expect(() => layoutOf(specs as never)).toThrow(`layoutOf: ${message}`);
   });
@@ -95,7 +95,7 @@ describe('malformed layouts are refused', () => {
       'the layout has 6 elements in its tensors and the length -6',
       RangeError,
     ],
-  ])('by vectorParams and soap: %j', (layout, message, kind) => {
+  ])('malformed layouts are refused by vectorParams and soap: %j', (layout, message, kind) => {
     const starts = {
       vectorParams: () => vectorParams(new Float64Array(6), layout as never),
       soap: () => soap().init({ n: 6, precision: 'float64', layout: layout as never }),
@@ -107,7 +107,7 @@ describe('malformed layouts are refused', () => {
     }
   });
 
-  it.each([undefined, null, 3, 'layout'])('by any caller: %j', (layout) => {
+  it.each([undefined, null, 3, 'layout'])('malformed layouts are refused by any caller: %j', (layout) => {
     expect(() => checkLayout('here', layout as never, 6, 'the length of p0')).toThrow(
       new TypeError(
         `here: the layout must be { length, tensors }, as layoutOf returns, got ${JSON.stringify(layout)}.`,
@@ -115,7 +115,7 @@ describe('malformed layouts are refused', () => {
     );
   });
 
-  it('and data that are no array', () => {
+  it('malformed layouts are refused, and so are data that are no array', () => {
     expect(() => vectorParams(undefined as never)).toThrow(
       new TypeError('vectorParams: data must be a Float64Array or Float32Array, got undefined.'),
     );

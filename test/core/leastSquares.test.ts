@@ -51,11 +51,16 @@ describe('a Jacobian that the residuals do not write', () => {
     expect(x[1]).toBeCloseTo(solution[1], 7);
   });
 
-  it.each([levenbergMarquardt(), lbfgs()])('in part is refused, its place named: $name', (solver) => {
-    expect(() => minimize(decay('half'), solver)).toThrow(/Jacobian unwritten at row 0, column 1.*all 4 × 2/);
-  });
+  it.each([levenbergMarquardt(), lbfgs()])(
+    'a Jacobian that the residuals do not write in part is refused, its place named: $name',
+    (solver) => {
+      expect(() => minimize(decay('half'), solver)).toThrow(
+        /Jacobian unwritten at row 0, column 1.*all 4 × 2/,
+      );
+    },
+  );
 
-  it('in part is refused by the solver too, where the problem was made by hand', () => {
+  it('a Jacobian that the residuals do not write in part is refused by the solver too, where the problem was made by hand', () => {
     const problem = { ...decay('half'), fg: decay('whole').fg };
     expect(() => minimize(problem, levenbergMarquardt())).toThrow(
       /levenbergMarquardt: residuals left the Jacobian unwritten at row 0, column 1/,
@@ -110,7 +115,7 @@ describe('differences', () => {
     ['2-point', 'float32', 6e-3],
     ['3-point', 'float32', 2e-3],
   ] as const)(
-    'of %s in %s are right to their precision for unknowns of any unit',
+    'differences of %s in %s are right to their precision for unknowns of any unit',
     (scheme, precision, error) => {
       fc.assert(
         fc.property(
@@ -135,7 +140,7 @@ describe('differences', () => {
   );
 
   it.each(['2-point', '3-point'] as const)(
-    'of %s never leave the bounds, and are right beside them',
+    'differences of %s never leave the bounds, and are right beside them',
     (scheme) => {
       const x = Float64Array.of(1, 2, 0.5, 0.5);
       const [lower, upper] = [
@@ -438,7 +443,7 @@ describe('leastSquares refuses in its own name', () => {
       { ...whole, residualCount: 0 },
       new RangeError('leastSquares: residualCount must be a whole number ≥ 1, got 0.'),
     ],
-  ])('%j', (settings, error) => {
+  ])('leastSquares refuses in its own name: %j', (settings, error) => {
     expect(() => leastSquares(settings as LeastSquaresSettings)).toThrow(error);
   });
 
@@ -513,7 +518,7 @@ describe('leastSquares refuses', () => {
     ],
     ['an unknown loss', { loss: 'l1' as RobustLoss }, /loss: must be 'linear' or 'huber'/],
     ['a scale that is not positive', { scale: 0 }, /scale: must be a finite number > 0/],
-  ])('%s', (_, settings, message) => {
+  ])('leastSquares refuses: %s', (_, settings, message) => {
     expect(() => leastSquares({ p0, residualCount: 1, residuals, ...settings })).toThrow(message);
   });
 
@@ -529,7 +534,7 @@ describe('leastSquares refuses', () => {
       /must write into its second argument; it returned Array\(2\)/,
     ],
     ['a promise', () => Promise.resolve(), /must be synchronous; it returned a Promise/],
-  ])('%s', (_, residuals, message) => {
+  ])('leastSquares refuses: %s', (_, residuals, message) => {
     const problem = leastSquares({
       p0,
       residualCount: 2,
@@ -625,7 +630,7 @@ describe('products of a least-squares problem', () => {
     expect([asked.length, weights.length]).toEqual([2, 1]);
   });
 
-  it('and parameters are handed on only where they are given', () => {
+  it('a least-squares problem hands on products and parameters only where they are given', () => {
     const keys = (change: object) =>
       Object.keys(leastSquares({ ...settings, ...change })).toSorted((a, b) => a.localeCompare(b));
     const plain = ['fg', 'p0', 'precision', 'residualCount', 'residuals'];
@@ -665,7 +670,7 @@ describe('residuals', () => {
     expect(r[0]).toBe(9);
   });
 
-  it.each([0, 1])('without differences of unknown %i have a gradient of NaN', (j) => {
+  it.each([0, 1])('residuals without differences of unknown %i have a gradient of NaN', (j) => {
     let isOver = false;
     const problem = leastSquares({
       p0: Float64Array.of(1, 2),

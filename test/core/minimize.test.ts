@@ -139,7 +139,7 @@ describe('terminations', () => {
     ],
     ['unbounded', () => minimize({ p0: Float64Array.of(1), fg: downhill }, lbfgs()), false],
   ];
-  it.each(cases)('%s', (termination, run, converged) => {
+  it.each(cases)('minimize ends with the termination %s', (termination, run, converged) => {
     const result = run();
     expect(result.termination).toBe(termination);
     expect(result.converged).toBe(converged);
@@ -344,7 +344,7 @@ describe('bad input', () => {
 describe('errors leave unchanged, and the parameters hold the best point', () => {
   const failure = new Error('the objective broke');
 
-  it('from the objective, in the middle of a line search', async () => {
+  it('errors leave unchanged, and the parameters hold the best point from the objective, in the middle of a line search', async () => {
     for (let limit = 2; limit < 12; limit++) {
       let calls = 0;
       const problem = withParams(rosenbrock());
@@ -369,7 +369,7 @@ describe('errors leave unchanged, and the parameters hold the best point', () =>
     }
   });
 
-  it('from the callback', () => {
+  it('errors leave unchanged, and the parameters hold the best point from the callback', () => {
     const problem = withParams(rosenbrock());
     const last = new Float64Array(2);
     const callback = ({ iteration, x }: { iteration: number; x: Float64Array }) => {
@@ -380,7 +380,7 @@ describe('errors leave unchanged, and the parameters hold the best point', () =>
     expect(problem.current()).toEqual(last);
   });
 
-  it('from a signal, before and during the run', async () => {
+  it('errors leave unchanged, and the parameters hold the best point from a signal, before and during the run', async () => {
     const reason = new Error('enough');
     const problem = withParams(rosenbrock());
     expect(() => minimize(problem, lbfgs(), { signal: AbortSignal.abort(reason) })).toThrow(reason);

@@ -58,7 +58,7 @@ describe('the mark of a problem', () => {
 });
 
 describe('a state', () => {
-  it('of the same kind of run is taken', () => {
+  it('a state of the same kind of run is taken', () => {
     expect(() => check(stateWith())).not.toThrow();
     expect(() =>
       check(stateWith({ best: { x: Float64Array.of(1, 1), f: 1, gradientNorm: 1 } })),
@@ -69,7 +69,7 @@ describe('a state', () => {
     ['another format', { format: 2 }],
     ['no point', { iterate: undefined }],
     ['no problem', { problem: undefined }],
-  ])('with %s is none', (_, change) => {
+  ])('an object with %s is not a state', (_, change) => {
     const state = stateWith(change);
     expect(() => check(state)).toThrow(
       new TypeError(
@@ -93,7 +93,7 @@ describe('a state', () => {
     ['memory of convergence', { convergence: undefined }, {}],
     ['memory of convergence', { convergence: { ...convergence, start: undefined } }, {}],
     ['memory of convergence', { convergence: { ...convergence, floor: 3 } }, {}],
-  ])('without its %s is damaged: %j %j', (part, change, iterate) => {
+  ])('a state without its %s is damaged: %j %j', (part, change, iterate) => {
     expect(() => check(stateWith(change, iterate))).toThrow(
       new TypeError(
         `here: resume: the state has no ${part}: it is damaged, or another release has made it. Omit resume to start from p0.`,
@@ -118,7 +118,7 @@ describe('a state', () => {
       { transform: 'log', problem: { ...markOf(bowl, setting), shapes } },
       { n: 7, shapes: [[7]] },
     ],
-  ])('of another run is refused: %s', (fault, change, mark) => {
+  ])('a state of another run is refused: %s', (fault, change, mark) => {
     expect(() => check(stateWith(change), { ...markOf(bowl, setting), ...mark })).toThrow(
       new RangeError(
         `here: resume: the state belongs to another run: ${fault}. Omit resume to start from p0.`,
@@ -126,7 +126,7 @@ describe('a state', () => {
     );
   });
 
-  it('with shapes, or of a problem with shapes, goes with one that has none', () => {
+  it('a state with shapes, or of a problem with shapes, goes with one that has none', () => {
     const mark = markOf(bowl, setting);
     expect(() => check(stateWith({ problem: { ...mark, shapes } }))).not.toThrow();
     expect(() => check(stateWith(), { ...mark, shapes })).not.toThrow();
@@ -306,7 +306,7 @@ describe('a state that is resumed', () => {
     expect([isSame, state.f, ...state.gradient]).toEqual([false, 102, 5, 6]);
   });
 
-  it('of another function is of no use to a solver that has learned its curvature', () => {
+  it('a state that is resumed of another function is of no use to a solver that has learned its curvature', () => {
     const problem: Partial<Problem> = { fg: () => 100 };
     expect(() => returned({}, {}, { problem, solver: { descends: true } })).toThrow(
       new RangeError(

@@ -269,7 +269,7 @@ describe('a state', () => {
     return () => minimize({ ...rosenbrock(), ...change }, solver, { resume: given });
   };
 
-  it('of another solver, problem or transform is refused with all that differs', () => {
+  it('a state of another solver, problem or transform is refused with all that differs', () => {
     expect(resumed({}, bfgs())).toThrow(/its solver is lbfgs, here it is bfgs.* Omit resume/);
     expect(resumed({ p0: new Float64Array(7) })).toThrow(/its number of unknowns is 6, here it is 7/);
     expect(resumed({ precision: 'float32' }, adam())).toThrow(
@@ -288,7 +288,7 @@ describe('a state', () => {
     );
   });
 
-  it('of other options is refused where they do not fit', () => {
+  it('a state of other options is refused where they do not fit', () => {
     expect(resumed({}, lbfgs({ memory: 3 }))).toThrow(/does not fit the options of lbfgs\(\): memory\./);
     const plain = minimize(rosenbrock(), adam(), { maxIterations: 2 }).state;
     expect(resumed({}, adam({ amsgrad: true }), plain)).toThrow(/largestMoment has 0 numbers, not 6/);
@@ -301,7 +301,7 @@ describe('a state', () => {
     expect(resumed({}, sequence(adam()), two.state)).toThrow(/of stage 2 of a sequence; this one has 1/);
   });
 
-  it('of another function is refused by solvers with curvature, and taken by Adam', () => {
+  it('a state of another function is refused by solvers with curvature, and taken by Adam', () => {
     const { fg } = rosenbrock();
     const other: Problem['fg'] = (x, gradient) => 3 * fg(x, gradient);
     expect(resumed({ fg: other })).toThrow(/data or the loss have changed/);

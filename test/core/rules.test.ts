@@ -115,11 +115,14 @@ describe('faults', () => {
     expect(faultsOf(options, { a: positive, b: positive })).toEqual(['c: no such option; there are a, b.']);
   });
 
-  it.each([null, undefined, 3, 'x', [], () => {}])('of options that are %s are a TypeError', (options) => {
-    const check = () => checkOptions('solve', options as never, { a: positive } as never);
-    expect(check).toThrow(TypeError);
-    expect(check).toThrow(`solve: options must be an object, got ${show(options)}.`);
-  });
+  it.each([null, undefined, 3, 'x', [], () => {}])(
+    'faults of options that are %s are a TypeError',
+    (options) => {
+      const check = () => checkOptions('solve', options as never, { a: positive } as never);
+      expect(check).toThrow(TypeError);
+      expect(check).toThrow(`solve: options must be an object, got ${show(options)}.`);
+    },
+  );
 });
 
 test('values are shown in a short form that distinguishes strings from numbers', () => {

@@ -119,7 +119,7 @@ describe('a solve', () => {
 });
 
 describe('the ending of a solve', () => {
-  it('at a start that meets the tolerance says so, and what to do about units', () => {
+  it('a solve whose start meets the tolerance says so, and what to do about units', () => {
     const small: Problem = { ...bowl, p0: Float64Array.of(1e-9, 0) };
     const { solver } = scripted(['stay']);
     expect(minimize(small, solver).message).toBe(
@@ -177,7 +177,7 @@ describe('the ending of a solve', () => {
     }
   });
 
-  it('where values contradict gradients gives the two changes of f', () => {
+  it('a solve that ends because values contradict gradients gives the two changes of f', () => {
     const lying: Problem = {
       p0: Float64Array.of(4, -2),
       fg(x, gradient) {
@@ -195,7 +195,7 @@ describe('the ending of a solve', () => {
     expect(result.evaluations.f).toBeGreaterThan(2);
   });
 
-  it('of a search that failed where −∇f descends is no floor, and keeps a lower point that was seen', () => {
+  it('a search that failed where −∇f descends does not end a solve as a floor, and keeps a lower point that was seen', () => {
     for (const termination of ['precisionFloor', 'lineSearchFailed'] as const) {
       const { solver } = scripted([[2, 0], failed(termination)]);
       const result = minimize(bowl, solver);
@@ -205,7 +205,7 @@ describe('the ending of a solve', () => {
     }
   });
 
-  it('of a search that failed where f is flat is the floor of its precision', () => {
+  it('a search that failed where f is flat ends a solve at the floor of its precision', () => {
     const flat: Problem = {
       p0: Float64Array.of(1, 1),
       fg: (x, gradient) => (gradient?.set(x), 1e12 + (x[0] ** 2 + x[1] ** 2) / 2),
@@ -227,7 +227,7 @@ describe('the ending of a solve', () => {
     expect(end(false)).toMatchObject({ termination: 'maxIterations', iterations: 30 });
   });
 
-  it('by a limit or the callback comes where the floor proved none, too', () => {
+  it('a limit or the callback ends a solve where the floor proved none, too', () => {
     const stays = () => scripted(['stay'], { descends: true }).solver;
     expect(minimize(bowl, stays(), { maxIterations: 10 })).toMatchObject({
       termination: 'maxIterations',
@@ -295,7 +295,7 @@ describe('what a run hands on', () => {
     expect(onlyStart).toMatchObject({ highest: 10, smallest: 10, alpha: 0 });
   });
 
-  it('to a callback has a validation loss only where there is one', () => {
+  it('a callback receives a validation loss only where there is one', () => {
     const keys = (options: SolveOptions) => {
       const seen: boolean[] = [];
       const callback = (progress: Progress) => void seen.push('validation' in progress);
@@ -307,7 +307,7 @@ describe('what a run hands on', () => {
     expect(keys({ validation })).toEqual([true, false, true]);
   });
 
-  it('to a callback is a state that later steps leave as it is', () => {
+  it('the state that a run hands to a callback stays as it is in later steps', () => {
     const states: RunState[] = [];
     const callback = ({ state }: Progress) => void states.push(state());
     const { solver } = scripted([
@@ -335,7 +335,7 @@ describe('what a run hands on', () => {
     expect(minimize(bowl, scripted(moves).solver, options).state.statistics).toBeNull();
   });
 
-  it('to a resumed run of another function are no tolerances, and no lowest point', () => {
+  it('a run hands on no tolerances and no lowest point to a resumed run of another function', () => {
     const first = minimize(bowl, scripted([[1, 0]]).solver, { maxIterations: 1 });
     const larger: Problem = {
       ...bowl,
@@ -376,7 +376,7 @@ describe('what a run hands on', () => {
     expect([...(state.best.x ?? [])]).toEqual([1, 0]);
   });
 
-  it('to a resumed run is the best point before it', () => {
+  it('a run hands on its best point to the resumed run', () => {
     const first = risen();
     const { solver } = scripted([[3, 0]]);
     for (const maxIterations of [0, 1]) {

@@ -40,7 +40,7 @@ describe('a start is refused with advice', () => {
       'minimize: element 0 of the gradient at p0 is NaN; fg must set every element of gradient (not add to it); start where they are finite.',
       giving(1, [NaN, Infinity]),
     ],
-  ])('%s', (message, problem) => {
+  ])('a start is refused with advice: %s', (message, problem) => {
     expect(() => minimize(problem, lbfgs())).toThrow(message);
   });
 

@@ -87,7 +87,7 @@ describe('an adaptive grid of 65 × 65 points', () => {
     ['relu', 'linear', 5],
     ['relu', 'log', 6],
   ] as const)(
-    'of a %s network, drawn %s, is the same picture for a fifth of the evaluations',
+    'an adaptive grid of 65 × 65 points of a %s network, drawn %s, is the same picture for a fifth of the evaluations',
     (activation, zscale, seed) => {
       const problem = networkOf(activation, seed);
       const whole = landscape(problem, { npoints: 65, seed });
@@ -228,7 +228,7 @@ describe('an adaptive evaluation', () => {
     }
   });
 
-  it('of few points, or along a line, evaluates what it must', () => {
+  it('an adaptive evaluation of few points, or along a line, evaluates what it must', () => {
     const { done } = landscape(problem, { npoints: 9, adaptive: true });
     expect(done.every((mark) => mark === 1)).toBe(true);
     const line = landscape(problem, { dimensions: 1, npoints: 129, adaptive: true });
@@ -237,14 +237,17 @@ describe('an adaptive evaluation', () => {
     );
   });
 
-  it.each(['tanh', 'relu'] as const)('of 25 × 25 points of a %s network saves most of them', (activation) => {
-    const small = networkOf(activation, 32);
-    const axes = { npoints: 25, seed: 32 };
-    const { done, z } = landscape(small, { ...axes, adaptive: 'linear' });
-    expect(done.filter((mark) => mark === 1).length).toBeLessThan(0.28 * done.length);
-    const whole = landscape(small, axes);
-    expect(bandsApart(whole, { ...whole, z }, (v) => v)).toBeLessThan(0.35);
-  });
+  it.each(['tanh', 'relu'] as const)(
+    'an adaptive evaluation of 25 × 25 points of a %s network saves most of them',
+    (activation) => {
+      const small = networkOf(activation, 32);
+      const axes = { npoints: 25, seed: 32 };
+      const { done, z } = landscape(small, { ...axes, adaptive: 'linear' });
+      expect(done.filter((mark) => mark === 1).length).toBeLessThan(0.28 * done.length);
+      const whole = landscape(small, axes);
+      expect(bandsApart(whole, { ...whole, z }, (v) => v)).toBeLessThan(0.35);
+    },
+  );
 
   it('asks for the same cells where a file holds others too', () => {
     const folder = mkdtempSync(join(tmpdir(), 'adaptive-'));

@@ -69,7 +69,7 @@ describe('an adaptive grid of 65 × 65 points', () => {
   });
 
   it.each(Object.keys(quadrants).flatMap((backend) => Object.keys(kinds).map((kind) => [backend, kind])))(
-    'in %s, %s, is nearly the same picture for a part of the evaluations',
+    'an adaptive grid of 65 × 65 points in %s, %s, is nearly the same picture for a part of the evaluations',
     async (backend, kind) => {
       const { iterations, options, scale, ...limits } = kinds[kind];
       const problem = await quadrants[backend]();

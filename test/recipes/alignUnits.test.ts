@@ -110,16 +110,19 @@ describe('aligned units', () => {
     expect(alignUnits(problem, problem.p0, aligned)).toEqual(aligned);
   });
 
-  it.each(Object.entries(models))('of a shuffled copy are those of the model itself: %s', (_, make) => {
-    const problem = problemFor(make(1));
-    const second = problemFor(make(50)).p0;
-    const shuffled = alignUnits(problem, second, problem.p0);
-    expect(shuffled).not.toEqual(problem.p0);
-    expect(alignUnits(problem, problem.p0, shuffled)).toEqual(problem.p0);
-    expect(() => connect(problem, problem.p0, shuffled, { align: true })).toThrow(
-      /connect: both models are the same/,
-    );
-  });
+  it.each(Object.entries(models))(
+    'aligned units of a shuffled copy are those of the model itself: %s',
+    (_, make) => {
+      const problem = problemFor(make(1));
+      const second = problemFor(make(50)).p0;
+      const shuffled = alignUnits(problem, second, problem.p0);
+      expect(shuffled).not.toEqual(problem.p0);
+      expect(alignUnits(problem, problem.p0, shuffled)).toEqual(problem.p0);
+      expect(() => connect(problem, problem.p0, shuffled, { align: true })).toThrow(
+        /connect: both models are the same/,
+      );
+    },
+  );
 
   it('lower the barrier between two trained networks, also along a curve', () => {
     const trained = [1, 50].map((seed) => {

@@ -69,7 +69,7 @@ describe('filters of tfjs layers', () => {
     ['prelu', () => tf.layers.prelu({ inputShape: [4], alphaInitializer: 'ones' }), [1]],
   ];
 
-  it.each(rows)('%s', (_, layer, counts) => {
+  it.each(rows)('filters of tfjs layers: %s', (_, layer, counts) => {
     const model = tf.sequential({ layers: [layer()] });
     const params = tfParams(model);
     expect(Object.values(filtersOf(params.layout))).toEqual(counts);
@@ -105,7 +105,7 @@ describe('filters of ONNX models', () => {
     transformer: { 'emb.weight': 11, 'qkv.weight': 24, 'n1.weight': 1, 'h.weight': 3 },
   };
 
-  it.each(fixtureNames)('%s', async (name) => {
+  it.each(fixtureNames)('filters of ONNX models: %s', async (name) => {
     const model = await load(fixture(name));
     const { layout } = model.params;
     expect(filtersOf(layout)).toMatchObject(known[name] ?? {});
@@ -160,7 +160,7 @@ describe('parameters of a backend that are not wrapped', () => {
 
 describe('many points in one run', () => {
   it.each(fixtureNames.filter((name) => name !== 'resnet_train'))(
-    'of %s have the values they have one by one',
+    'many points in one run of %s have the values they have one by one',
     async (name) => {
       const data = fixture(name);
       const model = await load(data);

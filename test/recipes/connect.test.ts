@@ -44,7 +44,7 @@ describe('a connection', () => {
     expect([path.x.at(-1), path.y.at(-1)]).toEqual([1, 0]);
   });
 
-  it('of two trained networks is much lower than the straight line', () => {
+  it('a connection of two trained networks is much lower than the straight line', () => {
     const trained = [1, 2].map((seed) => {
       const { problem } = denseNetwork({
         sizes: [2, 16, 1],

@@ -455,7 +455,7 @@ describe('a block of some tensors', () => {
 });
 
 describe('the diagonal', () => {
-  it('of a network is within two standard errors in 93 % of its elements', () => {
+  it('the diagonal of a network is within two standard errors in 93 % of its elements', () => {
     const { values, standardErrors } = hessianDiagonal(network, { samples: 60 });
     const step = 1e-5;
     const [ahead, behind] = [new Float64Array(values.length), new Float64Array(values.length)];
@@ -566,7 +566,7 @@ describe('the spectral density', () => {
 });
 
 describe('sharpness', () => {
-  it('of a quadratic at its minimum is ρ²λ/2', () => {
+  it('sharpness of a quadratic at its minimum is ρ²λ/2', () => {
     const found = sharpness(turnedQuadratic(Float64Array.of(8, 2, 1)), {
       rho: 0.1,
       learningRate: 0.2,
@@ -598,7 +598,7 @@ describe('sharpness in a box', () => {
     },
   });
 
-  it.each([0, 3])('of a quadratic at its minimum, %d, is that of a corner', (level) => {
+  it.each([0, 3])('sharpness in a box of a quadratic at its minimum, %d, is that of a corner', (level) => {
     const rho = 0.01;
     const { loss, highest, sharpness, x } = boxSharpness(bowl(level), { rho, maxIterations: 60 });
     const half = center.map((value) => rho * (Math.abs(value) + 1));
@@ -619,7 +619,7 @@ describe('sharpness in a box', () => {
     expect(highest - loss).toBeCloseTo(rise, 10);
   });
 
-  it('of a random subspace lies in it, within bounds of A⁺x', () => {
+  it('sharpness in a box of a random subspace lies in it, within bounds of A⁺x', () => {
     const p = 3;
     const rho = 0.05;
     const draw = gaussian(7);
@@ -655,7 +655,7 @@ describe('sharpness in a box', () => {
     expect(highest).toBeGreaterThan(0.7 * Math.max(...corners));
   });
 
-  it('of a network is at least what random points of the box show, in float32 too', () => {
+  it('sharpness in a box of a network is at least what random points of the box show, in float32 too', () => {
     const { x: best } = minimize(network, lbfgs(), { maxIterations: 60 });
     const rho = 5e-3;
     const { highest, loss, evaluations } = boxSharpness(network, { center: best, rho });

@@ -32,7 +32,7 @@ const table: readonly [string, TensorSpec, number][] = [
 const count = (name: string, ...shape: number[]) => filterGroups(layoutOf([{ name, shape }])).count;
 
 describe('filters', () => {
-  it.each(table)('%s', (_, spec, count) => {
+  it.each(table)('filters of %s', (_, spec, count) => {
     const { of, count: found } = filterGroups(layoutOf([spec]));
     expect(found).toBe(count);
     const axes = spec.role?.filterAxes ?? [];

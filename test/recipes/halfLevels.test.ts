@@ -20,7 +20,7 @@ describe('half levels', () => {
     ]).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
-  it('of a line halve its stride', () => {
+  it('half levels of a line halve its stride', () => {
     const { cells } = halfLevels({ x: axis(129), y: Float64Array.of(0) });
     expect(cells.map((level) => level.length)).toEqual([9, 8, 16, 32, 64]);
   });
@@ -57,7 +57,7 @@ describe('the weights of a prediction', () => {
     expect(found).toBeCloseTo(f(0, 0), 10);
   });
 
-  it('on a line are those of the natural cubic spline', () => {
+  it('the weights of a prediction on a line are those of the natural cubic spline', () => {
     // Through (-3, 0), (-1, 0), (1, 1), (3, 0): second derivatives 0, a, b, 0 with 8a + 2b = 3, 2a + 8b = -6.
     const [a, b] = [0.6, -0.9];
     const weights = weightsAt([-3, -1, 1, 3].map((x) => [x, 0] as const));

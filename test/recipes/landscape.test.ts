@@ -48,7 +48,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a landscape', () => {
-  it('of a quadratic is right cell by cell, row by row, also where nx ≠ ny', () => {
+  it('a landscape of a quadratic is right cell by cell, row by row, also where nx ≠ ny', () => {
     const { x, y, z, plane } = landscape(loss, params(), { npoints: [5, 3], lnorm: 0.5, seed: 3 });
     expect([x.length, y.length, z.length]).toEqual([5, 3, 15]);
     const [dx, dy] = plane.directions;
@@ -60,7 +60,7 @@ describe('a landscape', () => {
     }
   });
 
-  it('at its center is the loss at the parameters exactly, for odd and even numbers of points', () => {
+  it('a landscape at its center is the loss at the parameters exactly, for odd and even numbers of points', () => {
     for (const npoints of [2, 3, 50, 51]) {
       const result = landscape(loss, params(), { npoints, seed: 1234 });
       expect(result.x).toHaveLength(npoints + (1 - (npoints % 2)));
@@ -96,7 +96,7 @@ describe('a landscape', () => {
     expect(direct.metrics['half']).toEqual(direct.z.map((value) => value / 2));
   });
 
-  it('in one dimension is a line', () => {
+  it('a landscape in one dimension is a line', () => {
     const { x, y, z, plane } = landscape(loss, params(), { dimensions: 1, npoints: 9 });
     expect([...y]).toEqual([0]);
     expect(z).toHaveLength(9);
@@ -228,7 +228,7 @@ describe('directions', () => {
     expect(z[2]).toBe(quadratic(moved));
   });
 
-  it('between two and three models have the models on the grid', () => {
+  it('directions between two and three models have the models on the grid', () => {
     const [a, b, c] = [1, 2, 3].map((seed) => Float64Array.from({ length: n }, gaussian(seed)));
     const { x, z } = landscape(loss, params(), { directions: between(a, b), dimensions: 1, npoints: 21 });
     expect(z[x.indexOf(0)]).toBe(quadratic(a));
@@ -246,7 +246,7 @@ describe('directions', () => {
     expect(() => between(a, b.slice(1))).toThrow(/length 11; it must be 12/);
   });
 
-  it('of a path hold it: coordinates, residuals and true losses come back', () => {
+  it('directions of a path hold it: coordinates, residuals and true losses come back', () => {
     const [u, v, w] = [1, 2, 3].map((seed) => Float64Array.from({ length: n }, gaussian(seed)));
     const end = start();
     const at = (a: number, b: number, c: number) =>
@@ -313,7 +313,7 @@ describe('shards', () => {
     expect(mergeLandscapes(sent)).toEqual(landscape(loss, params(), options));
   });
 
-  it('of another landscape are refused', () => {
+  it('shards of another landscape are refused', () => {
     const one = landscape(loss, params(), { npoints: 3, shard: '1/2' });
     expect(() =>
       mergeLandscapes([one, landscape(loss, params(), { npoints: 3, seed: 5, shard: '2/2' })]),
@@ -408,12 +408,12 @@ describe('bad input', () => {
     [{ directions: [new Float64Array(n).fill(NaN)] }, /directions\[0\]\[0\] is NaN/],
     [{ center: new Float64Array(3) }, /center has length 3; there are 12/],
     [{ points: 5 }, /points: no such option/],
-  ])('%o', (options, message) => {
+  ])('landscape refuses options that are wrong: %o', (options, message) => {
     expect(() => landscape(loss, params(), options as object)).toThrow(message);
     expect(evaluations).toBe(0);
   });
 
-  it('of the loss itself', async () => {
+  it('landscape refuses a loss without parameters, one that is none, and parameters that are NaN', async () => {
     expect(() => landscape(loss, undefined as never)).toThrow(/needs the parameters that it reads/);
     expect(() => landscape(5 as never, params())).toThrow(/needs a loss .* or a problem .*, got 5/);
     expect(() => landscape((() => Promise.resolve(1)) as never, params())).toThrow(/use landscapeAsync/);
@@ -424,7 +424,7 @@ describe('bad input', () => {
     await expect(landscapeAsync(loss, params())).rejects.toThrow(/parameter 3 is NaN/);
   });
 
-  it('of parameters that are all 0, with what to do', () => {
+  it('landscape refuses parameters that are all 0, with what to do', () => {
     data.fill(0);
     expect(() => landscape(loss, params())).toThrow(/normalize: 'none'/);
     expect(landscape(loss, params(), { npoints: 3, normalize: 'none' }).loss).toBe(0);

@@ -72,7 +72,7 @@ describe('the direction of conjugate gradients is −g + βd', () => {
     ['with another bound', { eta: 0.01 }, (d, g, next) => hagerZhangBeta(d, g, next, 1, 0.01)],
     ['with a bound that binds', { eta: 0 }, (d, g, next) => hagerZhangBeta(d, g, next, 1, 0)],
     ['Polak & Ribière', { beta: 'polakRibiere' }, polakRibiereBeta],
-  ])('with β of %s', (_name, options, beta) => {
+  ])('the direction of conjugate gradients is −g + βd with β of %s', (_name, options, beta) => {
     for (const problem of [hills, manyHills]) {
       const seen = directions({ ...options, lineSearch: strongWolfe({ c2: 0.1 }) }, beta, problem, 8);
       // d is what x has changed by, over α: the change has fewer digits than x.
@@ -80,7 +80,7 @@ describe('the direction of conjugate gradients is −g + βd', () => {
     }
   });
 
-  it('where the bound of β is reached, and where β would be negative', () => {
+  it('the direction of conjugate gradients is −g + βd where the bound of β is reached, and where β would be negative', () => {
     const long = fixedStep({ alpha: 0.9 });
     const bounded = directions({ lineSearch: long, eta: 0.4 }, hagerZhangBeta, hills, 3);
     const seen = directions({ beta: 'polakRibiere', lineSearch: long }, polakRibiereBeta, hills, 3);

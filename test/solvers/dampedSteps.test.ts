@@ -86,7 +86,7 @@ describe('settings of Levenberg–Marquardt', () => {
     expect([unit, scheme]).toEqual([expect.closeTo(36, 4), '3-point']);
   });
 
-  it('of the dual form measure steps by the identity, however different the columns are', () => {
+  it('the dual form of Levenberg–Marquardt measures steps by the identity, however different the columns are', () => {
     const rows = [
       [1e6, 0, 1],
       [0, 1, 2],
@@ -109,7 +109,7 @@ describe('settings of Levenberg–Marquardt', () => {
     expect(after('iterative')).toEqual({ isDual: false, byColumns: true, isPlain: false });
   });
 
-  it('of the dual form are taken as they are where they bend too much, if f falls by a quarter of the promise', () => {
+  it('steps of the dual form that bend too much are taken as they are if f falls by a quarter of the promise', () => {
     // r = eˣ − 1, whose step from 3 bends by 1.9.
     const after = (
       p0: number,
@@ -143,7 +143,7 @@ describe('settings of Levenberg–Marquardt', () => {
     expect(after(3, wall, 'dual').x).toBeGreaterThan(2.1);
   });
 
-  it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
+  it('Levenberg–Marquardt by default takes products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
     const chosen = (setting: object, options = {}) => {
       const given = { n: 20_000, precision: 'float64', jacobianProducts: true, ...setting } as const;
       const { isDual, isIterative } = levenbergMarquardt(options).init(given) as LevenbergMarquardtState;
@@ -159,7 +159,7 @@ describe('settings of Levenberg–Marquardt', () => {
     }
   });
 
-  it('without bounds leave points and measures to the problem', () => {
+  it('Levenberg–Marquardt without bounds leaves points and measures to the problem', () => {
     const keys = (options: object) =>
       ['admit', 'measure'].filter((key) => key in levenbergMarquardt(options));
     for (const lower of [undefined, null, -Infinity])
@@ -170,7 +170,7 @@ describe('settings of Levenberg–Marquardt', () => {
 });
 
 describe('the end', () => {
-  it('of a step is the floor where the linear model promises nothing, and a failure where it does', () => {
+  it('a step ends at the floor where the linear model promises nothing, and as a failure where it does', () => {
     const stepAt = (a: number, unit: number, slope: number) => {
       const problem = leastSquares({
         p0: Float64Array.of(a),
@@ -193,7 +193,7 @@ describe('the end', () => {
     }
   });
 
-  it('of a step is a failure where squares of the Jacobian overflow', () => {
+  it('a step ends as a failure where squares of the Jacobian overflow', () => {
     const steep = leastSquares({
       p0: Float64Array.of(1),
       residualCount: 1,
@@ -208,7 +208,7 @@ describe('the end', () => {
     expect(runUnguarded(solver.step(state), steep)).toEqual(failure);
   });
 
-  it('of a step in float32 is the floor at once, too', () => {
+  it('a step in float32 ends at the floor at once, too', () => {
     let calls = 0;
     const problem = leastSquares({
       p0: Float64Array.of(0),
@@ -229,7 +229,7 @@ describe('the end', () => {
     expect(calls).toBe(1);
   });
 
-  it('after as many trials in any unit, where no step lowers f', () => {
+  it('a step ends after as many trials in any unit, where no step lowers f', () => {
     const trials = (unit: number) => {
       const wrong = leastSquares({
         p0: Float64Array.of(1, 2),
@@ -346,7 +346,7 @@ describe('a step that is accepted', () => {
     }
   });
 
-  it('by columns begins with the least damping whose step is not longer than x', () => {
+  it('scaling by columns begins with the least damping whose step is not longer than x', () => {
     const firstAt = (a: number) => {
       const problem = leastSquares({
         p0: Float64Array.of(a),

@@ -201,7 +201,7 @@ describe('unknowns in odd units', () => {
   });
 
   it.each([1e-12, 1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9, 1e12])(
-    'of %d take no more than three times the evaluations',
+    'unknowns in odd units of %d take no more than three times the evaluations',
     (unit) => {
       for (const solver of [lbfgs(), bfgs(), ssbfgs(), ssbroyden(), conjugateGradient()]) {
         const usual = minimize(rosenbrock(1), solver, { gtol: 1e-6 }).evaluations.f;
@@ -279,7 +279,7 @@ describe('a wrong gradient', () => {
     }
   });
 
-  it('of the other sign ends with both changes of f in its message', () => {
+  it('a wrong gradient of the other sign ends with both changes of f in its message', () => {
     const fg: Objective = (x, gradient) => {
       gradient?.fill(-1);
       return x[0] + x[1];

@@ -243,7 +243,7 @@ describe('the first steps of solvers', () => {
   });
 
   it.each([lbfgs(), bfgs(), ssbfgs(), ssbroyden(), conjugateGradient()])(
-    'of $name lead to the minimum in whatever unit x is',
+    'the first steps of $name lead to the minimum in whatever unit x is',
     (solver) => {
       const valley = (unit: number): Problem => ({
         p0: Float64Array.of(-1.2 * unit, unit, 0.5 * unit),
@@ -262,14 +262,14 @@ describe('the first steps of solvers', () => {
     },
   );
 
-  it('by hagerZhangStep() begin with a hundredth of ‖x‖∞/‖∇f‖∞', () => {
+  it('the first steps by hagerZhangStep() begin with a hundredth of ‖x‖∞/‖∇f‖∞', () => {
     const solver = conjugateGradient({ lineSearch: fixedStep(), initialStep: hagerZhangStep() });
     const [{ alpha, before }] = walk(solver, hills, 1);
     const largest = (v: number[]) => Math.max(...v.map(Math.abs));
     expect(alpha).toBeCloseTo((0.01 * largest(before.x)) / largest(before.gradient), 14);
   });
 
-  it('of conjugate gradients begin with min(1, rms(x)/‖∇f‖∞)', () => {
+  it('the first steps of conjugate gradients begin with min(1, rms(x)/‖∇f‖∞)', () => {
     const steps = walk(conjugateGradient({ lineSearch: fixedStep() }), hills, 1);
     const { x, gradient } = steps[0].before;
     const largest = Math.max(...gradient.map(Math.abs));

@@ -97,7 +97,7 @@ describe('the direction in the free elements', () => {
     }
   });
 
-  it('with a preconditioner has H₀ = γP⁻¹ with γ of the whole pair', () => {
+  it('the direction in the free elements with a preconditioner has H₀ = γP⁻¹ with γ of the whole pair', () => {
     const weights = [1, 2, 4, 8, 16];
     const preconditioner = (v: Float64Array, out: Float64Array) =>
       out.set(v.map((value, i) => value / weights[i]));

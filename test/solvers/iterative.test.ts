@@ -75,7 +75,7 @@ describe('steps by products are those of the dense system', () => {
     ['fewer residuals', curves(6, 2), [1e-1, 1e-4], []],
     ['some unknowns held by bounds', curves(4, 7), [1e-2, 1], [1, 4, 11]],
   ] as const;
-  it.each(cases)('%s', (_, plain, dampings, held) => {
+  it.each(cases)('steps by products are those of the dense system: %s', (_, plain, dampings, held) => {
     const problem = withProducts(plain);
     const [a, b] = (['dense', 'iterative'] as const).map((method) => {
       const state = levenbergMarquardt({ method, tolerance: 1e-13 }).init({
@@ -106,7 +106,7 @@ describe('steps by products are those of the dense system', () => {
     }
   });
 
-  it('in every column of the bidiagonal problem', () => {
+  it('steps by products are those of the dense system in every column of the bidiagonal problem', () => {
     // AV = UB with A = B, U and V identities: the damped normal equations, solved by elimination.
     const [alpha, beta] = [
       [3, 2, 0.5, 0.1],
@@ -213,7 +213,7 @@ describe('leastSquares with products', () => {
 describe('products are counted and limited', () => {
   const solver = levenbergMarquardt({ method: 'iterative' });
 
-  it('in the result and its report, those of the problem one by one', () => {
+  it('products are counted in the result and its report, one by one', () => {
     const calls = { jacobianVector: 0, vectorJacobian: 0 };
     const problem = withProducts(curves(4, 7));
     const counted: Problem = {
@@ -236,7 +236,7 @@ describe('products are counted and limited', () => {
     expect(String(minimize(curves(4, 7), levenbergMarquardt()))).not.toContain('J(x)');
   });
 
-  it('by maxProducts, which is never exceeded; the best point is returned', () => {
+  it('products are counted and limited by maxProducts, which is never exceeded; the best point is returned', () => {
     const problem = withProducts(curves(4, 7));
     const start = problem.fg(problem.p0, null);
     for (const maxProducts of [1, 2, 7, 30]) {
@@ -249,7 +249,7 @@ describe('products are counted and limited', () => {
     }
   });
 
-  it('by maxTime', () => {
+  it('products are counted and limited by maxTime', () => {
     const problem = withProducts(curves(4, 7));
     const slow: Problem = {
       ...problem,
@@ -326,7 +326,7 @@ describe('wrong products', () => {
     expect(checkJacobian(wrong, { products: false }).ok).toBe(true);
   });
 
-  it('in one column, the others being right, are named with row and column', () => {
+  it('wrong products in one column, the others being right, are named with row and column', () => {
     const problem = right();
     const { jacobianVector } = problem as Products;
     const wrong: Problem = {
@@ -366,7 +366,7 @@ describe('wrong products', () => {
     expect(f).toBeLessThanOrEqual(wrong.fg(wrong.p0, null));
   });
 
-  it('of residuals in float32 are told from rounding', () => {
+  it('wrong products of residuals in float32 are told from rounding', () => {
     const problem = right();
     const rounded = (change = 1): Problem => ({
       ...problem,
@@ -543,7 +543,7 @@ describe('steps by JJᵀ', () => {
     expect(evaluations.jacobianVector).toBeGreaterThan(0);
   });
 
-  it('of another Jacobian are refused', () => {
+  it('steps by JJᵀ of another Jacobian are refused', () => {
     expect(() => minimize(withGram(curves(6, 2), 1.1), levenbergMarquardt({ method: 'dual' }))).toThrow(
       /jacobianGram and vectorJacobian do not belong to one Jacobian: for the same u, ‖Jᵀu‖² is/,
     );

@@ -50,7 +50,7 @@ describe('the scale γ of H₀', () => {
     ['long', ({ s, y }) => dot(s, s) / dot(s, y)],
     ['geometric', ({ s, y }) => Math.sqrt(dot(s, s) / dot(y, y))],
     ['none', () => 1],
-  ])('%s', (initialScaling, gammaOf) => {
+  ])('the scale γ of H₀: %s', (initialScaling, gammaOf) => {
     for (const problem of [bowl, wide]) {
       const { steps, direction, gradient } = follow({ initialScaling, memory: 3 }, problem, 5);
       const kept = steps.slice(-3);
@@ -310,7 +310,7 @@ describe('bounds of L-BFGS', () => {
     expect(fallOf({})).not.toEqual(fallOf({ initialStep: staticStep(1) }));
   });
 
-  it('of few unknowns give the step to the minimum of the model, in the elements that stay inside', () => {
+  it('bounds of L-BFGS of few unknowns give the step to the minimum of the model, in the elements that stay inside', () => {
     const solver = lbfgs({ ...box, modifiedSecant: false });
     const state = started(solver, inBox);
     for (let k = 0; k < 3; k++) {

@@ -260,7 +260,7 @@ describe('settings', () => {
     }
   });
 
-  it('of one bound alone hold', () => {
+  it('one bound alone holds', () => {
     const above = minimize(fit, levenbergMarquardt({ upper: 0.19 }), { gtol: 1e-9 });
     expect(Math.max(...above.x)).toBe(0.19);
     const below = minimize(fit, levenbergMarquardt({ lower: 0.15 }), { gtol: 1e-9 });
@@ -295,7 +295,7 @@ describe('settings', () => {
     );
   });
 
-  it('in float32, bounds are the float32 numbers within', () => {
+  it('in float32, bounds are the float32 numbers within them', () => {
     const problem = leastSquares({
       p0: Float64Array.of(0, 0),
       residualCount: 2,

@@ -277,7 +277,7 @@ describe('a search that fails', () => {
     expect([0.99, 1.01].map(ending)).toEqual(['precisionFloor', 'lineSearchFailed']);
   });
 
-  it('on a mini-batch fails the step at once, and three in a row the memory', () => {
+  it('a search that fails on a mini-batch fails the step at once, and three in a row the memory', () => {
     const { solver, calls, noted } = solverOf([none, none, found(0.25), none, none, none]);
     const state = started(solver, bowl, { stochastic: true });
     const step = () => runSync(solver.step(state), bowl).kind;
@@ -294,7 +294,7 @@ describe('a search that fails', () => {
     expect(calls.length).toBe(6);
   });
 
-  it('with a step lost in the rounding of x is tried again with one that moves x', () => {
+  it('a search that fails with a step lost in the rounding of x is tried again with one that moves x', () => {
     const far: Problem = {
       p0: Float64Array.of(2 ** 30, 2 ** 40, 0),
       fg: (_x, gradient) => (gradient?.set([1, 2, 0]), 3),

@@ -135,7 +135,7 @@ describe('the approximate Wolfe conditions', () => {
     [3, -0.76, false], // φ′(α) ≥ σφ′(0)
     [3.25, 0, true],
     [3.26, 0, false], // φ(α) ≤ φ(0) + slack
-  ])('of φ(α) = %d and φ′(α) = %d hold: %s', (value, slope, holds) => {
+  ])('the approximate Wolfe conditions of φ(α) = %d and φ′(α) = %d hold: %s', (value, slope, holds) => {
     expect(approximateWolfe({ value: 3, slope: -1 }, { value, slope }, 0.25, 0.25, 0.75)).toBe(holds);
   });
 

@@ -158,7 +158,7 @@ const cases: Case[] = [
 ];
 
 describe('each step is that of the formulas', () => {
-  it.each(cases)('on $name', ({ smooth, options = {}, steps }) => {
+  it.each(cases)('each step is that of the formulas on $name', ({ smooth, options = {}, steps }) => {
     const solver = newtonCG(options);
     const problem = problemOf(smooth);
     const n = smooth.p0.length;

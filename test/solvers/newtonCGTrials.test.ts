@@ -101,7 +101,7 @@ describe('the ratio of the decrease to the prediction', () => {
     [0.5, 0.5],
     [0.75, 0.5],
     [0.751, 1],
-  ])('of %d makes a radius of 0.5 one of %d', (ratio, radius) => {
+  ])('a ratio of %d of the decrease to the prediction makes a radius of 0.5 one of %d', (ratio, radius) => {
     const { state, step } = stateAt(steep(1, 1 - 0.5 * ratio, 0), { x: [1], radius: 0.5 });
     expect(step()).toMatchObject({ kind: 'accepted', alpha: 1, moved: 0.5 });
     expect(state.radius).toBe(radius);
@@ -118,17 +118,20 @@ describe('the ratio of the decrease to the prediction', () => {
     [1, 1],
     [1.5, 1],
     [1.5 + 2 ** -10, 1e-3],
-  ])('of %d leaves steps of differences that are longer than the step, times %d', (ratio, reach) => {
-    // A Newton step of 2⁻¹⁰ that promises 2⁻²¹; differences reach 2⁻⁶ far. All exact in binary.
-    const [start, end] = [2 ** 20, 2 ** 20 - 2 ** -10];
-    const problem = told({
-      f: ([x]) => (x === start ? 1 : 1 - ratio * 2 ** -21),
-      gradient: ([x]) => [x - end],
-    });
-    const { state, step } = stateAt(problem, { x: [start], radius: 64, exact: false });
-    expect(step()).toMatchObject({ kind: 'accepted', moved: 2 ** -10 });
-    expect(state.reach).toBe(reach);
-  });
+  ])(
+    'a ratio of %d of the decrease to the prediction leaves steps of differences that are longer than the step, times %d',
+    (ratio, reach) => {
+      // A Newton step of 2⁻¹⁰ that promises 2⁻²¹; differences reach 2⁻⁶ far. All exact in binary.
+      const [start, end] = [2 ** 20, 2 ** 20 - 2 ** -10];
+      const problem = told({
+        f: ([x]) => (x === start ? 1 : 1 - ratio * 2 ** -21),
+        gradient: ([x]) => [x - end],
+      });
+      const { state, step } = stateAt(problem, { x: [start], radius: 64, exact: false });
+      expect(step()).toMatchObject({ kind: 'accepted', moved: 2 ** -10 });
+      expect(state.reach).toBe(reach);
+    },
+  );
 });
 
 describe('conjugate gradients of a step', () => {

@@ -60,21 +60,24 @@ const cases: [string, Case][] = [
 ];
 
 describe('products with the Hessian', () => {
-  it.each(cases)('by one-sided differences as long as 2⁻²⁶ of x, or 10⁻³ radii: %s', (_name, given) => {
-    const { product, expected, points, steps, sizes } = productOf(given, 'float64', false);
-    const { x, direction, radius = Infinity, reach = 1 } = given;
-    const size = Math.max(...x.map((value, i) => Math.abs(value) / sizes[i]));
-    const step = Math.min(reach * 2 ** -26 * size, 1e-3 * radius);
-    expect(points.length).toBe(1);
-    expect(steps[0] / step).toBeCloseTo(1, 5);
-    // Along v = Sd, not against it.
-    const along = points[0].map((value, i) => (value - x[i]) / (sizes[i] * direction[i]));
-    along.forEach((t) => expect(t / (step / Math.max(...direction.map(Math.abs)))).toBeCloseTo(1, 5));
-    product.forEach((value, i) => expect(value / expected[i]).toBeCloseTo(1, 5));
-  });
+  it.each(cases)(
+    'one-sided differences for products with the Hessian are as long as 2⁻²⁶ of x, or 10⁻³ radii: %s',
+    (_name, given) => {
+      const { product, expected, points, steps, sizes } = productOf(given, 'float64', false);
+      const { x, direction, radius = Infinity, reach = 1 } = given;
+      const size = Math.max(...x.map((value, i) => Math.abs(value) / sizes[i]));
+      const step = Math.min(reach * 2 ** -26 * size, 1e-3 * radius);
+      expect(points.length).toBe(1);
+      expect(steps[0] / step).toBeCloseTo(1, 5);
+      // Along v = Sd, not against it.
+      const along = points[0].map((value, i) => (value - x[i]) / (sizes[i] * direction[i]));
+      along.forEach((t) => expect(t / (step / Math.max(...direction.map(Math.abs)))).toBeCloseTo(1, 5));
+      product.forEach((value, i) => expect(value / expected[i]).toBeCloseTo(1, 5));
+    },
+  );
 
   it.each(cases.slice(0, 3))(
-    'by central differences in float32, as long as ∛2⁻²³ of x: %s',
+    'central differences in float32 for products with the Hessian are as long as ∛2⁻²³ of x: %s',
     (_name, given) => {
       const { product, expected, points, steps, sizes } = productOf(given, 'float32', false);
       const size = Math.max(...given.x.map((value, i) => Math.abs(value) / sizes[i]));
@@ -87,13 +90,13 @@ describe('products with the Hessian', () => {
     },
   );
 
-  it('in float32, reach 0.3 radii', () => {
+  it('differences in float32 for products with the Hessian reach 0.3 radii', () => {
     const { steps } = productOf({ x: [3, -8], direction: [2, 0.5], radius: 1e-3 }, 'float32', false);
     steps.forEach((step) => expect(step / 3e-4).toBeCloseTo(1, 2));
   });
 
   it.each(cases)(
-    'of the problem itself, compared once with a difference of 10⁻⁵ of x: %s',
+    "the problem's own product with the Hessian is compared once with a difference of 10⁻⁵ of x: %s",
     (_name, given) => {
       const { product, expected, points, steps, state, sizes } = productOf(given, 'float64', true);
       product.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 12));

@@ -95,7 +95,7 @@ describe('OWL-QN takes the steps of its paper', () => {
     ['with some elements free', { penalized: (i) => i % 2 === 0 }, [1, 0, 1, 0, 1]],
     ['with a memory of 2', { memory: 2, l1: 0.5 }, [0.5, 0.5, 0.5, 0.5, 0.5]],
     ['with much decrease asked for', { c1: 0.6 }, [1, 1, 1, 1, 1]],
-  ])('%s', (_name, options, weights) => {
+  ])('OWL-QN takes the steps of its paper: %s', (_name, options, weights) => {
     for (const { step, expected } of follow(options, bowl, weights, 7)) {
       expect(difference(step.x, expected.x)).toBeLessThan(1e-9);
       expect(step.alpha).toBe(expected.alpha);
@@ -185,7 +185,7 @@ describe('owlqn', () => {
     expect(difference([...some], [2, 0, -2, -0.2])).toBeLessThan(1e-8);
   });
 
-  it('in float32 asks for rounded points alone', () => {
+  it('owlqn in float32 asks for rounded points alone', () => {
     const solver = owlqn({ l1: 0.1 });
     const state = started(solver, bowl, { precision: 'float32' });
     const asked: number[] = [];
@@ -222,7 +222,7 @@ describe('owlqn', () => {
     }
   });
 
-  it('on mini-batches gives a batch up after one search', () => {
+  it('owlqn on mini-batches gives a batch up after one search', () => {
     const solver = owlqn({ maxEvaluations: 3 });
     const state = started(solver, bowl, { stochastic: true });
     stepFrom(solver, state, bowl);

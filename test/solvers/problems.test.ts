@@ -122,13 +122,20 @@ describe.each(solvers.map(([solver, exceptions]) => ({ name: solver.name, solver
 );
 
 describe('the defaults', () => {
-  it.each([lbfgs(), bfgs()])('of $name come to a published minimum of every problem', (solver) => {
-    for (const problem of mgh) {
-      // Watson's valley is so flat that the default tolerance on the gradient is met far above its minimum.
-      const { f } = minimize(problem, solver, { gtol: 1e-10, maxEvaluations: 6000, maxIterations: Infinity });
-      const minima = published[problem.name] ?? [0];
-      const solved = minima.some((minimum) => Math.abs(f - minimum) <= 1e-5 * minimum + 1e-10);
-      expect({ name: problem.name, solved }).toEqual({ name: problem.name, solved: true });
-    }
-  });
+  it.each([lbfgs(), bfgs()])(
+    'the defaults of $name come to a published minimum of every problem',
+    (solver) => {
+      for (const problem of mgh) {
+        // Watson's valley is so flat that the default tolerance on the gradient is met far above its minimum.
+        const { f } = minimize(problem, solver, {
+          gtol: 1e-10,
+          maxEvaluations: 6000,
+          maxIterations: Infinity,
+        });
+        const minima = published[problem.name] ?? [0];
+        const solved = minima.some((minimum) => Math.abs(f - minimum) <= 1e-5 * minimum + 1e-10);
+        expect({ name: problem.name, solved }).toEqual({ name: problem.name, solved: true });
+      }
+    },
+  );
 });

@@ -220,7 +220,7 @@ describe('schedule-free solvers', () => {
     }
   });
 
-  it('say so', () => {
+  it('schedule-free solvers say in their description that they are schedule-free', () => {
     expect(adam({ scheduleFree: true, learningRate: 0.1 }).describe(1)).toBe(
       'schedule-free Adam (learning rate 0.1)',
     );

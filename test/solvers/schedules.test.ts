@@ -189,7 +189,7 @@ describe('warmupCosine', () => {
     expect(schedule(500)).toBe(0.1);
   });
 
-  it('by default warms up for a twentieth of the steps and ends at 0', () => {
+  it('warmupCosine by default warms up for a twentieth of the steps and ends at 0', () => {
     const [short, given] = [
       warmupCosine({ peak: 1, steps: 100 }),
       warmupCosine({ peak: 1, steps: 100, warmup: 5, to: 0 }),
@@ -224,7 +224,7 @@ describe('warmupStableDecay', () => {
     for (const t of [100, 101, 1e6]) expect(schedule(t)).toBe(0);
   });
 
-  it('by default warms up for a twentieth and decays in the last fifth of the steps', () => {
+  it('warmupStableDecay by default warms up for a twentieth and decays in the last fifth of the steps', () => {
     const [short, given] = [
       warmupStableDecay({ peak: 1, steps: 200 }),
       warmupStableDecay({ peak: 1, steps: 200, warmup: 10, decay: 40 }),

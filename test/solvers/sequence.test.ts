@@ -91,7 +91,7 @@ describe('sequence', () => {
     expect([...state.x]).toEqual(x);
   });
 
-  it('on mini-batches lets a stage go on after a step that failed', () => {
+  it('sequence lets a stage go on after a step that failed on mini-batches', () => {
     const solver = sequence({ solver: stuck, iterations: 2 }, rolling);
     const state = started(solver, hills, { stochastic: true });
     const kinds = [1, 2, 3].map(() => runSync(solver.step(state), hills).kind);
@@ -252,25 +252,28 @@ describe('a stage that cannot run on the problem is refused before the first eva
       bowl,
       /products with the Hessian in stage 2, newtonCG in stage 2/,
     ],
-  ] as const)('with a transform: %s', (_name, last, problem, message) => {
-    for (const transform of ['log', 'sqrt'] as const) {
-      const { problem: asked, evaluations } = counted(problem);
-      const run = () => minimize(asked, sequence(adam(), last), { transform });
-      expect(run).toThrow(TypeError);
-      expect(run).toThrow(message);
-      expect(run).toThrow(/no more than f and its gradient/);
-      expect(evaluations()).toBe(0);
-    }
-  });
+  ] as const)(
+    'a stage that cannot run on the problem is refused before the first evaluation with a transform: %s',
+    (_name, last, problem, message) => {
+      for (const transform of ['log', 'sqrt'] as const) {
+        const { problem: asked, evaluations } = counted(problem);
+        const run = () => minimize(asked, sequence(adam(), last), { transform });
+        expect(run).toThrow(TypeError);
+        expect(run).toThrow(message);
+        expect(run).toThrow(/no more than f and its gradient/);
+        expect(evaluations()).toBe(0);
+      }
+    },
+  );
 
-  it('with a transform: the first stage, too', () => {
+  it('a stage that cannot run on the problem is refused before the first evaluation with a transform: the first stage, too', () => {
     const { problem, evaluations } = counted(bowl);
     const run = () => minimize(problem, sequence(newtonCG(), lbfgs()), { transform: 'log' });
     expect(run).toThrow(/products with the Hessian in stage 1, newtonCG/);
     expect(evaluations()).toBe(0);
   });
 
-  it('without residuals: levenbergMarquardt(), also in a sequence of its own', () => {
+  it('a stage that cannot run on the problem is refused before the first evaluation without residuals: levenbergMarquardt(), also in a sequence of its own', () => {
     for (const last of [levenbergMarquardt(), sequence(lbfgs(), levenbergMarquardt())]) {
       const { problem, evaluations } = counted(bowl);
       expect(() => minimize(problem, sequence(adam(), last))).toThrow(/the problem has no residuals/);
@@ -278,7 +281,7 @@ describe('a stage that cannot run on the problem is refused before the first eva
     }
   });
 
-  it('without batches: pairs on overlaps', () => {
+  it('a stage that cannot run on the problem is refused before the first evaluation without batches: pairs on overlaps', () => {
     const { problem, evaluations } = counted(bowl);
     const run = () => minimize(problem, sequence(adam(), lbfgs({ pairs: 'overlap' })));
     expect(run).toThrow(/pairs 'overlap' needs a problem with nextBatch/);

@@ -159,7 +159,7 @@ describe('SLBFGS', () => {
     }
   });
 
-  it('on mini-batches tries twice the last step, up to alphaMax', () => {
+  it('SLBFGS on mini-batches tries twice the last step, up to alphaMax', () => {
     const solver = slbfgs({ lineSearch: fixedStep(), alphaMax: 0.2 });
     const alphas = walk(solver, hills, 6, { stochastic: true }).map(({ alpha }) => alpha);
     expect(alphas[0]).toBeLessThan(0.05);
@@ -237,13 +237,16 @@ describe('SLBFGS transposed accepts a rise of less than a tenth', () => {
     [-10, -9, -9.01],
     [1, NaN, -5],
     [1, Infinity, 1],
-  ])('from %d not %d, but %d', (f0, refused, accepted) => {
-    const { problem, asked } = scripted(f0, refused, refused, accepted);
-    const [step] = walk(slbfgs({ transposed: true, shrink: 0.25 }), problem, 1);
-    expect(step.alpha).toBe(1 / 16);
-    expect(step.f).toBe(accepted);
-    expect(asked).toEqual([0, -0.5, -0.5 / 4, -0.5 / 16]);
-  });
+  ])(
+    'SLBFGS transposed accepts a rise of less than a tenth: from %d not to %d, but to %d',
+    (f0, refused, accepted) => {
+      const { problem, asked } = scripted(f0, refused, refused, accepted);
+      const [step] = walk(slbfgs({ transposed: true, shrink: 0.25 }), problem, 1);
+      expect(step.alpha).toBe(1 / 16);
+      expect(step.f).toBe(accepted);
+      expect(asked).toEqual([0, -0.5, -0.5 / 4, -0.5 / 16]);
+    },
+  );
 
   it('halves by default, and 40 times at most', () => {
     const { problem, asked } = scripted(1, 2);

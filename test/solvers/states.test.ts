@@ -163,7 +163,7 @@ describe('on mini-batches', () => {
 });
 
 describe('Levenberg–Marquardt', () => {
-  it('and other solvers report the same value of f', () => {
+  it('Levenberg–Marquardt and other solvers report the same value of f', () => {
     const { f, x } = minimize(problem, levenbergMarquardt());
     expect(problem.fg(x, null)).toBe(f);
   });

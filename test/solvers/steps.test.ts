@@ -110,7 +110,7 @@ describe('Adam', () => {
     });
   });
 
-  it('in float32 rounds each point, and keeps its moments in float64', () => {
+  it('Adam in float32 rounds each point, and keeps its moments in float64', () => {
     const options = { learningRate: 0.1, weightDecay: 0.01 };
     const oracle = adamOracle(4, options);
     for (const { before, x } of walk(adam(options), hills, STEPS, { precision: 'float32' })) {
@@ -122,7 +122,7 @@ describe('Adam', () => {
     }
   });
 
-  it('on mini-batches asks for nothing: the next batch is evaluated there anyway', () => {
+  it('Adam on mini-batches asks for nothing: the next batch is evaluated there anyway', () => {
     const [{ evaluations, gradient, before, x }] = walk(adam(), hills, 1, { stochastic: true });
     expect(evaluations).toBe(0);
     expect(gradient).toEqual(before.gradient);
@@ -177,7 +177,7 @@ describe('gradient descent with a learning rate', () => {
   });
 
   it.each(rates.slice(1))(
-    'in Nesterov’s form stands where Sutskever’s lookahead θ + μv does: %s',
+    'gradient descent with a learning rate in Nesterov’s form stands where Sutskever’s lookahead θ + μv does: %s',
     (_name, learningRate, momentum) => {
       const rate = typeof learningRate === 'number' ? () => learningRate : learningRate;
       let theta: number[] = [...hills.p0];
@@ -205,7 +205,7 @@ describe('gradient descent with a learning rate', () => {
     expect(misreported(steps, () => 0.02)).toEqual([]);
   });
 
-  it('in float32 rounds each point, and on mini-batches asks for nothing', () => {
+  it('gradient descent with a learning rate in float32 rounds each point, and on mini-batches asks for nothing', () => {
     const solver = gradientDescent({ learningRate: 0.1 });
     const steps = walk(solver, hills, 5, { precision: 'float32' });
     for (const { before, x } of steps) {

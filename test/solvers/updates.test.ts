@@ -169,10 +169,13 @@ const scaled = ({ p0, fg }: Problem): Problem => ({
 });
 
 describe('pairs are learned in all units of f', () => {
-  it.each([lbfgs(), lbfgs({ storage: 'float32' })])('by $name: it takes the same steps', (solver) => {
-    const [plain, large] = [wood, scaled(wood)].map((problem) => observe(solver, problem, 20));
-    expect(large.steps.map(({ s }) => s)).toEqual(plain.steps.map(({ s }) => s));
-  });
+  it.each([lbfgs(), lbfgs({ storage: 'float32' })])(
+    '$name learns pairs in all units of f: it takes the same steps',
+    (solver) => {
+      const [plain, large] = [wood, scaled(wood)].map((problem) => observe(solver, problem, 20));
+      expect(large.steps.map(({ s }) => s)).toEqual(plain.steps.map(({ s }) => s));
+    },
+  );
 });
 
 test('Biggs’s factor is exact on cubics, and bounded', () => {
@@ -217,18 +220,21 @@ test('Biggs’s factor is exact on cubics, and bounded', () => {
 });
 
 describe('L-BFGS', () => {
-  it.each([3, 7, 20])('with memory %i takes the direction of dense BFGS from its last pairs', (memory) => {
-    const { steps, direction, gradient } = observe(lbfgs({ memory, modifiedSecant: false }), osborne, 15);
-    const kept = steps.slice(-memory);
-    const { s, y } = kept[kept.length - 1];
-    const H = kept.reduce(bfgsUpdate, identity(s.length, dot(s, y) / dot(y, y)));
-    expect(
-      distance(
-        direction,
-        times(H, gradient).map((value) => -value),
-      ),
-    ).toBeLessThan(1e-9);
-  });
+  it.each([3, 7, 20])(
+    'L-BFGS with memory %i takes the direction of dense BFGS from its last pairs',
+    (memory) => {
+      const { steps, direction, gradient } = observe(lbfgs({ memory, modifiedSecant: false }), osborne, 15);
+      const kept = steps.slice(-memory);
+      const { s, y } = kept[kept.length - 1];
+      const H = kept.reduce(bfgsUpdate, identity(s.length, dot(s, y) / dot(y, y)));
+      expect(
+        distance(
+          direction,
+          times(H, gradient).map((value) => -value),
+        ),
+      ).toBeLessThan(1e-9);
+    },
+  );
 
   it('self-scaled, takes the direction of the dense method that divides by τ, from the oldest pair on', () => {
     const solver = lbfgs({ memory: 8, modifiedSecant: false, selfScaling: true });
@@ -250,7 +256,7 @@ describe('L-BFGS', () => {
     ).toBeLessThan(1e-8);
   });
 
-  it('with a preconditioner starts from γP⁻¹', () => {
+  it('L-BFGS with a preconditioner starts from γP⁻¹', () => {
     const diagonal = [1, 10, 100, 1000];
     const preconditioner = (vector: Float64Array, out: Float64Array) => {
       vector.forEach((value, i) => (out[i] = value / diagonal[i]));
@@ -272,7 +278,7 @@ describe('L-BFGS', () => {
   it.each([
     ['two loops', wood],
     ['coefficients', blocks(64, wood)],
-  ])('with the modified secant equation takes ty for y, by %s', (_, problem) => {
+  ])('L-BFGS with the modified secant equation takes ty for y, by %s', (_, problem) => {
     const { steps, direction, gradient } = observe(lbfgs({ memory: 5, modifiedSecant: true }), problem, 11);
     const kept = steps.slice(-5);
     const { s, y } = kept[4];
@@ -445,7 +451,7 @@ describe('the dense methods', () => {
     },
   );
 
-  it('of one unknown: SSBroyden needs no family, and still ends', () => {
+  it('SSBroyden of one unknown needs no family, and still ends', () => {
     const cosh: Problem = {
       p0: Float64Array.of(3),
       fg(x, g) {

@@ -274,7 +274,7 @@ describe('a run', () => {
     ['soap', () => soap()],
     ['slbfgs', () => slbfgs()],
     ['lbfgs', () => lbfgs()],
-  ] as const)('of %s goes on bit for bit in another process, through JSON', async (_, solver) => {
+  ] as const)('a run of %s goes on bit for bit in another process, through JSON', async (_, solver) => {
     const start = async (skip: number) => {
       const model = await load(dropping);
       const batches = source();
@@ -336,7 +336,7 @@ describe('dropout is off', () => {
     return Array.from(y.data, (value, i) => (Number(value) - target[i]) ** 2).reduce((a, b) => a + b, 0) / 10;
   };
 
-  test('with fixed data, in inference mode, where it is refused, and in evaluate', async () => {
+  test('dropout is off with fixed data, in inference mode, where it is refused, and in evaluate', async () => {
     const expected = await plain();
     const cases = [
       await losses({}, (model) => model.problem(all)),
@@ -351,7 +351,7 @@ describe('dropout is off', () => {
     expect(outputs.hidden.dims).toEqual([10, 5]);
   });
 
-  test('unless it is on, then with one mask for good', async () => {
+  test("dropout is off with fixed data unless it is 'on', which keeps one mask for good", async () => {
     const expected = await plain();
     const { found } = await losses({ dropout: 'on' }, (model) => model.problem(all), 3);
     expect(new Set(found).size).toBe(1);

@@ -74,7 +74,7 @@ describe('a product of dynamically quantized data', () => {
     expect(apart(double['grad_of/x'], single['grad_of/x'])).toBeLessThan(1e-4);
   });
 
-  test('of zeros, whose range has no width, is finite in both precisions', async () => {
+  test('a product of dynamically quantized data of zeros, whose range has no width, is finite in both precisions', async () => {
     const options = { loss: linear([1, 4]), wrt: ['x'], keep: ['y'] };
     const at = [0, 0, 0];
     const single = await runOnce(differentiate(dense, options), { x: tensor([1, 3], at) });

@@ -130,24 +130,27 @@ const outputOf = async (
 ) => Array.from((await model.predict({ x: { data: rows.flat(), dims: shape } }))['y'].data, Number);
 
 describe('with the batch freed, many samples give what each gives alone', () => {
-  test.each(Object.entries(apart))('%s', async (_, written) => {
-    const needsScale = written.nodes.some(({ input }) => input.includes('scale'));
-    const bytes = modelFrom({
-      ...written,
-      initializers: [...(written.initializers ?? []), ...(needsScale ? [scale] : [])],
-    });
-    const shape = (written.inputs?.['x'] ?? []) as readonly number[];
-    const trained = { loss: 'mse' as const, trainable: () => true };
-    const one = await trainable(ort, bytes, trained);
-    const many = await trainable(ort, bytes, { ...trained, freeBatch: true });
-    const rows = [3, 4, 5].map((seed) => direction(size(shape), seed));
-    const together = await outputOf(many, rows, [3, ...shape.slice(1)]);
-    const each = await Promise.all(rows.map((row) => outputOf(one, [row], shape)));
-    expect(together).toHaveLength(each.flat().length);
-    each.flat().forEach((value, i) => expect(together[i]).toBeCloseTo(value, 5));
-    await one.dispose();
-    await many.dispose();
-  });
+  test.each(Object.entries(apart))(
+    'with the batch freed, many samples give what each gives alone: %s',
+    async (_, written) => {
+      const needsScale = written.nodes.some(({ input }) => input.includes('scale'));
+      const bytes = modelFrom({
+        ...written,
+        initializers: [...(written.initializers ?? []), ...(needsScale ? [scale] : [])],
+      });
+      const shape = (written.inputs?.['x'] ?? []) as readonly number[];
+      const trained = { loss: 'mse' as const, trainable: () => true };
+      const one = await trainable(ort, bytes, trained);
+      const many = await trainable(ort, bytes, { ...trained, freeBatch: true });
+      const rows = [3, 4, 5].map((seed) => direction(size(shape), seed));
+      const together = await outputOf(many, rows, [3, ...shape.slice(1)]);
+      const each = await Promise.all(rows.map((row) => outputOf(one, [row], shape)));
+      expect(together).toHaveLength(each.flat().length);
+      each.flat().forEach((value, i) => expect(together[i]).toBeCloseTo(value, 5));
+      await one.dispose();
+      await many.dispose();
+    },
+  );
 });
 
 const single = (
@@ -225,10 +228,13 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
 };
 
 describe('a model in which samples interact is refused with freeBatch', () => {
-  test.each(Object.entries(meeting))('%s', (_, [written, message]) => {
-    const bytes = modelFrom({ ...written, opset: 17 });
-    expect(() => differentiate(bytes, { loss: 'mse', freeBatch: true })).toThrow(message);
-  });
+  test.each(Object.entries(meeting))(
+    'a model in which samples interact is refused with freeBatch: %s',
+    (_, [written, message]) => {
+      const bytes = modelFrom({ ...written, opset: 17 });
+      expect(() => differentiate(bytes, { loss: 'mse', freeBatch: true })).toThrow(message);
+    },
+  );
 });
 
 test('freeBatch is refused where there is nothing to free', () => {

@@ -156,7 +156,7 @@ describe('JJᵀ is that of the Jacobian', () => {
     [['w', 'v'], 5],
     [['w', 'b'], 5],
     [['w', 'c'], 5],
-  ])('with MatMul, Add and two outputs, of %s', async (chosen, count) => {
+  ])('JJᵀ is that of the Jacobian with MatMul, Add and two outputs, of %s', async (chosen, count) => {
     const feeds = { x: filled(count, 3), target: filled(count, 2) };
     await withProblem({ bytes: scaledLayers, feeds, trainable: chosen }, async (problem) => {
       expect(problem.jacobianGram).toBeDefined();
@@ -206,21 +206,21 @@ describe('JJᵀ is that of the Jacobian', () => {
       { bytes: mlp([1, 40, 40, 1]), feeds: { x: filled(50, 1) }, residuals: equation },
     ],
   ];
-  it.each(cases)('with %s', async (_, given) => {
+  it.each(cases)('JJᵀ is that of the Jacobian with %s', async (_, given) => {
     await withProblem(given, async (problem) => {
       expect(problem.jacobianGram).toBeDefined();
       expect(await distance(problem)).toBeLessThan(1e-13);
     });
   });
 
-  it('in float32, where convolutions may be in blocks', async () => {
+  it('JJᵀ is that of the Jacobian in float32, where convolutions may be in blocks', async () => {
     const feeds = { x: filled(12, 2, 6, 6), target: filled(12, 3) };
     await withProblem({ bytes: convolutional(6, 6), feeds, precision: 'float32' }, async (problem) => {
       expect(await distance(problem)).toBeLessThan(1e-5);
     });
   });
 
-  it('if negative indices count from the end', async () => {
+  it('JJᵀ is that of the Jacobian if negative indices count from the end', async () => {
     const feeds = { x: indices(50, 15, 2), target: filled(15, 2) };
     const negative = {
       data: feeds.x.data.map((index) => (index % 2n === 0n ? index : index - 50n)),
@@ -253,19 +253,19 @@ it.each([
 describe('jacobianGram is not offered', () => {
   const offered = (given: Case) => withProblem(given, ({ jacobianGram }) => jacobianGram !== undefined);
 
-  it('for more residuals than parameters', async () => {
+  it('jacobianGram is not offered for more residuals than parameters', async () => {
     const bytes = mlp([3, 5, 1]);
     const feeds = (count: number) => ({ x: filled(count, 3), target: filled(count, 1) });
     expect(await offered({ bytes, feeds: feeds(26) })).toBe(true);
     expect(await offered({ bytes, feeds: feeds(27) })).toBe(false);
   });
 
-  it('where J is as cheap', async () => {
+  it('jacobianGram is not offered where J is as cheap', async () => {
     const feeds = { x: filled(2, 3), target: filled(2, 2) };
     expect(await offered({ bytes: scaledLayers, feeds, trainable: ['s'] })).toBe(false);
   });
 
-  it('where samples interact', async () => {
+  it('jacobianGram is not offered where samples interact', async () => {
     const bytes = (op: 'Tanh' | 'Softmax') =>
       graph({
         input: { x: ['N', 3] },

@@ -46,7 +46,7 @@ describe('the residuals of a model', () => {
     },
   );
 
-  it('of several outputs, MatMul, Add and Mul come in one run too', async () => {
+  it('the residuals of a model of several outputs, MatMul, Add and Mul come in one run too', async () => {
     const target = data(
       Array.from({ length: 2 * samples }, (_, i) => Math.cos(i)),
       2,
@@ -178,7 +178,7 @@ describe('Jacobians of networks of all kinds agree with differences', () => {
     await model.dispose();
   });
 
-  it('of values with several numbers of samples', async () => {
+  it('Jacobians of networks of all kinds agree with differences of values with several numbers of samples', async () => {
     const two = graph({
       input: { inner: ['N', 3], outer: ['M', 3] },
       output: { y: ['N', 2], z: ['M', 2] },
@@ -203,7 +203,7 @@ describe('Jacobians of networks of all kinds agree with differences', () => {
     await model.dispose();
   });
 
-  it('of values that mix samples, and of many columns', async () => {
+  it('Jacobians of networks of all kinds agree with differences of values that mix samples, and of many columns', async () => {
     const model = await trainable(ort, mlp([3, 5, 4]), { loss: 'mse', precision: 'float64' });
     const part: ResidualFunction = (g, { outputs: [y], value }) => [
       g.sub(y, 1),
@@ -405,7 +405,7 @@ describe('leastSquares of a model names mistakes', () => {
       { x, target, z: x },
       /feed "z": there is no such input; the inputs are "x", "target"/,
     ],
-  ])('%s', async (_, given, message) => {
+  ])('leastSquares of a model names mistakes: %s', async (_, given, message) => {
     await expect(call(given)).rejects.toThrow(message);
   });
 

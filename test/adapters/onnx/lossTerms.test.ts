@@ -58,7 +58,7 @@ const options: readonly Partial<LossTerm>[] = [
 
 describe('a cross-entropy of classes', () => {
   test.each(options.flatMap((each) => [each, Object.assign({ reduction: 'sum' as const }, each)]))(
-    'with %o equals its formula written out',
+    'a cross-entropy of classes with %o equals its formula written out',
     async (option) => {
       const term: LossTerm = { loss: 'softmaxCrossEntropy', axis: 1, ...option };
       const target = option.ignoreIndex === undefined ? labels.map((label) => label % classes) : labels;
@@ -79,7 +79,7 @@ describe('a cross-entropy of classes', () => {
     },
   );
 
-  test('of probabilities may be smoothed and weighted', async () => {
+  test('a cross-entropy of classes of probabilities may be smoothed and weighted', async () => {
     const target = Array.from({ length: samples * classes * places }, (_, i) => (i % 3 === 0 ? 1 : 0));
     const term: LossTerm = {
       loss: 'softmaxCrossEntropy',

@@ -136,9 +136,12 @@ describe('losses have the value of their formula, and its gradient', () => {
       bits,
       binary,
     ],
-  ])('%s', async (_name, bytes, loss, target, value) => {
-    expect(await evaluate(bytes, { loss }, { x, target })).toBeCloseTo(value, 12);
-  });
+  ])(
+    'losses have the value of their formula, and its gradient: %s',
+    async (_name, bytes, loss, target, value) => {
+      expect(await evaluate(bytes, { loss }, { x, target })).toBeCloseTo(value, 12);
+    },
+  );
 
   test('classes along another axis than the last', async () => {
     const image = modelOf({ x }, (g, inputs) =>

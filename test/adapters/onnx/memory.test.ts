@@ -23,7 +23,7 @@ const tensorsIn = (bytes: Uint8Array) =>
   );
 
 describe('a large model keeps its parameters once', () => {
-  test('and its file is that which was read, whatever the caller does with the bytes', async () => {
+  test('a large model keeps its parameters once, and its file is that which was read, whatever the caller does with the bytes', async () => {
     const bytes = mlp(sizes);
     const original = bytes.slice();
     const loading = trainable(ort, bytes, { loss: 'mse' });
@@ -33,7 +33,7 @@ describe('a large model keeps its parameters once', () => {
     await model.dispose();
   });
 
-  test('and new ones are written where the old ones lay', async () => {
+  test('a large model keeps its parameters once, and new ones are written where the old ones lay', async () => {
     const original = mlp(sizes);
     const model = await trainable(ort, original, { loss: 'mse' });
     const p = model.params.copyInto(model.params.zeros()).map((value, i) => value + Math.sin(i));
@@ -61,7 +61,7 @@ describe('a large model keeps its parameters once', () => {
     await model.dispose();
   });
 
-  test('and chooses the same ones when it reads the file again', async () => {
+  test('a large model keeps its parameters once, and chooses the same ones when it reads the file again', async () => {
     const options = { loss: 'mse', hessianVector: true } as const;
     const [model, same] = await Promise.all([
       trainable(ort, mlp(sizes), options),
@@ -79,7 +79,7 @@ describe('a large model keeps its parameters once', () => {
     await Promise.all([model.dispose(), same.dispose()]);
   });
 
-  test('and a task that loads it may run twice', async () => {
+  test('a large model keeps its parameters once, and a task that loads it may run twice', async () => {
     const load = loadTrainable(ort, mlp(sizes), { loss: 'mse' });
     for (let k = 0; k < 2; k++) {
       const loaded = await load();

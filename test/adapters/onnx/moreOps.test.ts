@@ -36,11 +36,11 @@ describe('RoiAlign of other opsets', () => {
     (g, { x, regions, batch }) =>
       g.op('RoiAlign', [x, regions, batch], { ...attributes, ...more });
 
-  test('before 16, regions are not moved by half a pixel', async () => {
+  test('RoiAlign before opset 16 does not move regions by half a pixel', async () => {
     await expect(check(inputs, pooled(), 10)).resolves.toBeUndefined();
   });
 
-  test('of 22, for which ONNX Runtime has no kernel', async () => {
+  test('RoiAlign of opset 22 runs, although ONNX Runtime has no kernel for it', async () => {
     expect(apart(await outputOf(inputs, pooled(), 22), await outputOf(inputs, pooled(), 16))).toBeLessThan(
       1e-9,
     );
@@ -208,7 +208,7 @@ describe('sequences of tensors', () => {
       },
     ],
   ];
-  test.each(cases)('%s', async (_, build) => {
+  test.each(cases)('sequences of tensors: %s', async (_, build) => {
     await expect(check({ x: real(1, 2, 3), z: real(2, 2, 3) }, build, 21)).resolves.toBeUndefined();
   });
 
@@ -275,13 +275,16 @@ describe('ai.onnx.ml', () => {
       model(node('ai.onnx.ml::FeatureVectorizer', ['x', 'x'], 'y', { inputdimensions: [3, 3] })),
       [4, 8, 12, 16, 20, 24],
     ],
-  ])('%s', async (_, bytes, wanted) => {
-    const feeds = { x: tensor([2, 3], [1, 2, 3, 4, 5, 6]) };
-    const graph = differentiate(bytes, { ...total, wrt: ['x'], keep: ['y'] });
-    const [found, file] = [await runOnce(graph, feeds), await runOnce(bytes, feeds)];
-    expect(apart(found['y'], file['y'])).toBeLessThan(1e-6);
-    expect(apart(found['grad_of/x'], wanted)).toBeLessThan(1e-5);
-  });
+  ])(
+    'an op of ai.onnx.ml has the values of the file and the gradient worked out by hand: %s',
+    async (_, bytes, wanted) => {
+      const feeds = { x: tensor([2, 3], [1, 2, 3, 4, 5, 6]) };
+      const graph = differentiate(bytes, { ...total, wrt: ['x'], keep: ['y'] });
+      const [found, file] = [await runOnce(graph, feeds), await runOnce(bytes, feeds)];
+      expect(apart(found['y'], file['y'])).toBeLessThan(1e-6);
+      expect(apart(found['grad_of/x'], wanted)).toBeLessThan(1e-5);
+    },
+  );
 
   test('Imputer passes the gradient of what is not missing', async () => {
     const impute = node('ai.onnx.ml::Imputer', ['x'], 'y');
@@ -352,9 +355,12 @@ describe("ONNX Runtime's own", () => {
     ['Trilu', (g, { x }) => contributed(g, 'Trilu', [x], { upper: 0 })[0]],
     ['GatherND', (g, { x }) => contributed(g, 'GatherND', [x, g.constant(DType.INT64, [2, 1], [1, 0])])[0]],
     ['ExpandDims', (g, { x }) => contributed(g, 'ExpandDims', [x, g.constant(DType.INT32, [], [1])])[0]],
-  ])('%s', async (_, build) => {
-    await expect(check({ x: real(1, 2, 3) }, build, 21)).resolves.toBeUndefined();
-  });
+  ])(
+    "values of ONNX Runtime's own ops agree with the kernels, gradients with differences: %s",
+    async (_, build) => {
+      await expect(check({ x: real(1, 2, 3) }, build, 21)).resolves.toBeUndefined();
+    },
+  );
 });
 
 test.each(['HannWindow', 'HammingWindow', 'BlackmanWindow'])(

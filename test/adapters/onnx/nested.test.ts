@@ -58,7 +58,7 @@ const chosen = (then: Partial<Written>, otherwise: Partial<Written>): Written =>
 });
 
 describe('weights are trained and written back that lie', () => {
-  test('in the branches of an If, under one name', async () => {
+  test('weights are trained and written back that lie in the branches of an If, under one name', async () => {
     const bytes = modelFrom(
       chosen(
         { initializers: [weight('W', 1, 2, 3, 4)], nodes: [node('MatMul', ['x', 'W'], 't')] },
@@ -72,7 +72,7 @@ describe('weights are trained and written back that lie', () => {
     expect(await train(bytes, { c: { data: [0], dims: [] } })).toHaveLength(2);
   });
 
-  test('in a branch, where the other makes a value of the same name', async () => {
+  test('weights are trained and written back that lie in a branch, where the other makes a value of the same name', async () => {
     const bytes = modelFrom(
       chosen(
         { initializers: [weight('W', 1, 2, 3, 4)], nodes: [node('MatMul', ['x', 'W'], 't')] },
@@ -82,7 +82,7 @@ describe('weights are trained and written back that lie', () => {
     expect(await train(bytes, { c: { data: [1], dims: [] } })).toEqual(['y/then_branch/W']);
   });
 
-  test('in Constant nodes of a branch, as typed data and as a list', async () => {
+  test('weights are trained and written back that lie in Constant nodes of a branch, as typed data and as a list', async () => {
     const value = typed({ dims: [2n, 2n], dataType: DType.FLOAT, floatData: [1, 2, 3, 4] });
     const bytes = modelFrom(
       chosen(
@@ -100,7 +100,7 @@ describe('weights are trained and written back that lie', () => {
     expect(await train(bytes, { c: { data: [1], dims: [] } })).toEqual(['W', 'b']);
   });
 
-  test('in the body of a Loop', async () => {
+  test('weights are trained and written back that lie in the body of a Loop', async () => {
     const bytes = modelFrom({
       inputs: { x: ['n', 2] },
       outputs: { y: ['n', 2] },
@@ -124,7 +124,7 @@ describe('weights are trained and written back that lie', () => {
     expect(await train(bytes)).toEqual(['W']);
   });
 
-  test('in a function that is called twice: one weight for both calls', async () => {
+  test('weights are trained and written back that lie in a function that is called twice: one weight for both calls', async () => {
     const layer = create(FunctionProtoSchema, {
       name: 'Layer',
       domain: 'my',
@@ -149,7 +149,7 @@ describe('weights are trained and written back that lie', () => {
     expect(await train(bytes)).toEqual(['W']);
   });
 
-  test('in the attributes of a linear model, behind a Scaler', async () => {
+  test('weights are trained and written back that lie in the attributes of a linear model, behind a Scaler', async () => {
     const list = (name: string, values: number[]) =>
       create(AttributeProtoSchema, { name, type: Kind.FLOATS, floats: values });
     const bytes = modelFrom(

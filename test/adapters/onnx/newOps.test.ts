@@ -61,51 +61,60 @@ describe('losses that are ops', () => {
 
 describe('rotary embeddings', () => {
   const cache = { cos: real(2, 6, 2), sin: real(3, 6, 2) };
-  test.each([0, 1])('of opset 23, interleaved: %i', async (interleaved) => {
-    const places = whole([2, 3], [0, 1, 2, 3, 4, 5]);
-    const rotate: Build = (g, { x, cos, sin, places }) =>
-      g.op('RotaryEmbedding', [x, cos, sin, places], {
-        interleaved,
-        ...(g.rank(x) === 3 && { num_heads: 2 }),
-      });
-    await expect(check({ x: real(1, 2, 2, 3, 4), ...cache, places }, rotate)).resolves.toBeUndefined();
-    await expect(check({ x: real(1, 2, 3, 8), ...cache, places }, rotate)).resolves.toBeUndefined();
-    const part: Build = (g, { x, cos, sin, places }) =>
-      g.op('RotaryEmbedding', [x, cos, sin, places], { interleaved, rotary_embedding_dim: 4 });
-    await expect(check({ x: real(1, 2, 2, 3, 6), ...cache, places }, part)).resolves.toBeUndefined();
-  });
+  test.each([0, 1])(
+    'values agree with the kernel, gradients with differences: rotary embeddings of opset 23, interleaved: %i',
+    async (interleaved) => {
+      const places = whole([2, 3], [0, 1, 2, 3, 4, 5]);
+      const rotate: Build = (g, { x, cos, sin, places }) =>
+        g.op('RotaryEmbedding', [x, cos, sin, places], {
+          interleaved,
+          ...(g.rank(x) === 3 && { num_heads: 2 }),
+        });
+      await expect(check({ x: real(1, 2, 2, 3, 4), ...cache, places }, rotate)).resolves.toBeUndefined();
+      await expect(check({ x: real(1, 2, 3, 8), ...cache, places }, rotate)).resolves.toBeUndefined();
+      const part: Build = (g, { x, cos, sin, places }) =>
+        g.op('RotaryEmbedding', [x, cos, sin, places], { interleaved, rotary_embedding_dim: 4 });
+      await expect(check({ x: real(1, 2, 2, 3, 6), ...cache, places }, part)).resolves.toBeUndefined();
+    },
+  );
 
   test.each([
     [0, whole([2, 3], [0, 1, 2, 3, 4, 5])],
     [1, whole([2, 3], [0, 1, 2, 3, 4, 5])],
     [0, whole([1], [2])],
-  ])("of ONNX Runtime's own, interleaved: %i, places %o", async (interleaved, places) => {
-    const rotate: Build = (g, { x, places, cos, sin }) =>
-      contributed(g, 'RotaryEmbedding', [x, places, cos, sin], { interleaved });
-    await expect(check({ x: real(1, 2, 3, 8), places, ...cache }, rotate)).resolves.toBeUndefined();
-    await expect(check({ x: real(1, 2, 2, 3, 4), places, ...cache }, rotate)).resolves.toBeUndefined();
-  });
+  ])(
+    "values agree with the kernel, gradients with differences: rotary embeddings of ONNX Runtime's own, interleaved: %i, places %o",
+    async (interleaved, places) => {
+      const rotate: Build = (g, { x, places, cos, sin }) =>
+        contributed(g, 'RotaryEmbedding', [x, places, cos, sin], { interleaved });
+      await expect(check({ x: real(1, 2, 3, 8), places, ...cache }, rotate)).resolves.toBeUndefined();
+      await expect(check({ x: real(1, 2, 2, 3, 4), places, ...cache }, rotate)).resolves.toBeUndefined();
+    },
+  );
 });
 
 describe('attention with what came before', () => {
   const sequence = (seed: number, length: number, heads = 2) => real(seed, 2, heads, length, 4);
 
-  test.each([0, 1])('of opset 23, causal: %i', async (causal) => {
-    const inputs = {
-      q: sequence(1, 3),
-      k: sequence(2, 3),
-      v: sequence(3, 3),
-      pk: sequence(4, 2),
-      pv: sequence(5, 2),
-    };
-    const build: Build = (g, { q, k, v, pk, pv }) => {
-      const outputs = g.ops('Attention', [q, k, v, undefined, pk, pv], { is_causal: causal }, 3);
-      return g.concat(outputs, 2);
-    };
-    await expect(check(inputs, build)).resolves.toBeUndefined();
-  });
+  test.each([0, 1])(
+    'values agree with the kernel, gradients with differences: attention with what came before of opset 23, causal: %i',
+    async (causal) => {
+      const inputs = {
+        q: sequence(1, 3),
+        k: sequence(2, 3),
+        v: sequence(3, 3),
+        pk: sequence(4, 2),
+        pv: sequence(5, 2),
+      };
+      const build: Build = (g, { q, k, v, pk, pv }) => {
+        const outputs = g.ops('Attention', [q, k, v, undefined, pk, pv], { is_causal: causal }, 3);
+        return g.concat(outputs, 2);
+      };
+      await expect(check(inputs, build)).resolves.toBeUndefined();
+    },
+  );
 
-  test('of MultiHeadAttention', async () => {
+  test('values agree with the kernel, gradients with differences: attention with what came before of MultiHeadAttention', async () => {
     const inputs = {
       q: real(1, 2, 3, 8),
       k: real(2, 2, 3, 8),
@@ -135,16 +144,19 @@ describe('GroupQueryAttention of a prompt', () => {
       });
     };
   test.each<AttributeValues>([{}, { scale: 0.3 }, { local_window_size: 2 }, { softcap: 2 }])(
-    'with %o',
+    'values agree with the kernel, gradients with differences: GroupQueryAttention of a prompt with %o',
     async (attributes) => {
       await expect(check(inputs, grouped(attributes), 21)).resolves.toBeUndefined();
     },
   );
 
-  test.each([0, 1])('with rotary embeddings, interleaved: %i', async (interleaved) => {
-    const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
-    await expect(check({ ...inputs, ...cache }, build, 21)).resolves.toBeUndefined();
-  });
+  test.each([0, 1])(
+    'values agree with the kernel, gradients with differences: GroupQueryAttention of a prompt with rotary embeddings, interleaved: %i',
+    async (interleaved) => {
+      const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
+      await expect(check({ ...inputs, ...cache }, build, 21)).resolves.toBeUndefined();
+    },
+  );
 });
 
 describe('GroupQueryAttention after a past', () => {
@@ -188,10 +200,13 @@ describe('GroupQueryAttention after a past', () => {
     await expect(check(inputsOf(lengths, buffer), grouped(attributes), 21)).resolves.toBeUndefined();
   });
 
-  test.each([0, 1])('with rotary embeddings, interleaved: %i', async (interleaved) => {
-    const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
-    await expect(check({ ...inputsOf([4, 2], 4), ...cache }, build, 21)).resolves.toBeUndefined();
-  });
+  test.each([0, 1])(
+    'values agree with the kernel, gradients with differences: GroupQueryAttention after a past with rotary embeddings, interleaved: %i',
+    async (interleaved) => {
+      const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
+      await expect(check({ ...inputsOf([4, 2], 4), ...cache }, build, 21)).resolves.toBeUndefined();
+    },
+  );
 
   test('an empty past is a prompt', async () => {
     const inputs = inputsOf([0, 0], 0, 3);
@@ -432,12 +447,15 @@ test('a softmax of −∞ alone, replaced by a Where, passes no gradient on', as
 });
 
 describe('determinants', () => {
-  test.each([1, 2, 3, 4, 5])('of matrices with %i rows', async (n) => {
-    const build: Build = (g, { x }) => g.op('Det', [x]);
-    await expect(check({ x: real(n, 2, 3, n, n) }, build)).resolves.toBeUndefined();
-  });
+  test.each([1, 2, 3, 4, 5])(
+    'values agree with the kernel, gradients with differences: determinants of matrices with %i rows',
+    async (n) => {
+      const build: Build = (g, { x }) => g.op('Det', [x]);
+      await expect(check({ x: real(n, 2, 3, n, n) }, build)).resolves.toBeUndefined();
+    },
+  );
 
-  test('of 8 × 8 matrices, in float32: the gradient is det(X)·X⁻ᵀ', async () => {
+  test('the gradient of the determinant of an 8 × 8 matrix in float32 is det(X)·X⁻ᵀ', async () => {
     const n = 8;
     // A rotation in each plane and a scale: both the determinant and the inverse are known.
     const x = new Float32Array(n * n);

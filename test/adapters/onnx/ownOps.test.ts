@@ -101,33 +101,36 @@ describe('mixtures of experts', () => {
 
 describe('attention', () => {
   const packed = { x: [2, 3, 8], w: [8, 24], b: [24], past: [2, 2, 2, 2, 4] };
-  test.each([0, 1])('with past and present states, unidirectional: %i', async (unidirectional) => {
-    const nodes = allOutputs('Attention', ['x', 'w', 'b', '', 'past'], 2, { num_heads: 2, unidirectional });
-    await expect(
-      check({ name: 'Attention', inputs: packed, constants: [flat], nodes }),
-    ).resolves.toBeUndefined();
-  });
+  test.each([0, 1])(
+    'values agree with the kernel, gradients with differences: attention with past and present states, unidirectional: %i',
+    async (unidirectional) => {
+      const nodes = allOutputs('Attention', ['x', 'w', 'b', '', 'past'], 2, { num_heads: 2, unidirectional });
+      await expect(
+        check({ name: 'Attention', inputs: packed, constants: [flat], nodes }),
+      ).resolves.toBeUndefined();
+    },
+  );
 
-  test('of several heads, with biases and sizes that only run time tells', async () => {
+  test('values agree with the kernel, gradients with differences: attention of several heads, with biases and sizes that only run time tells', async () => {
     const inputs = { q: [2, 3, 8], k: [2, 5, 8], v: [2, 5, 4], b: [20] };
     const nodes = [node(`${wide}MultiHeadAttention`, ['q', 'k', 'v', 'b'], 'y', { num_heads: 2 })];
     await expect(check({ name: 'MultiHeadAttention', inputs, nodes, open: true })).resolves.toBeUndefined();
   });
 
-  test('with past states of sizes that only run time tells', async () => {
+  test('values agree with the kernel, gradients with differences: attention with past states of sizes that only run time tells', async () => {
     const nodes = allOutputs('Attention', ['x', 'w', 'b', '', 'past'], 2, { num_heads: 2 });
     await expect(
       check({ name: 'Attention', inputs: packed, constants: [flat], nodes, open: true }),
     ).resolves.toBeUndefined();
   });
 
-  test('with present states alone', async () => {
+  test('values agree with the kernel, gradients with differences: attention with present states alone', async () => {
     const nodes = allOutputs('Attention', ['x', 'w', 'b'], 2, { num_heads: 2 });
     const { past: _, ...inputs } = packed;
     await expect(check({ name: 'Attention', inputs, constants: [flat], nodes })).resolves.toBeUndefined();
   });
 
-  test('with a mask of ends and starts', async () => {
+  test('values agree with the kernel, gradients with differences: attention with a mask of ends and starts', async () => {
     const { past: _, ...inputs } = packed;
     const constants = [small('mask', [3, 2, 0, 1])];
     const nodes = [node(`${wide}Attention`, ['x', 'w', 'b', 'mask'], 'y', { num_heads: 2 })];
@@ -137,21 +140,21 @@ describe('attention', () => {
   const states = { q: [2, 3, 8], k: [2, 3, 8], v: [2, 3, 8], pk: [2, 2, 2, 4], pv: [2, 2, 2, 4] };
   const withPast = ['q', 'k', 'v', '', '', '', 'pk', 'pv'];
 
-  test('of several heads, unidirectional after the past', async () => {
+  test('values agree with the kernel, gradients with differences: attention of several heads, unidirectional after the past', async () => {
     const nodes = allOutputs('MultiHeadAttention', withPast, 3, { num_heads: 2, unidirectional: 1 });
     await expect(
       check({ name: 'MultiHeadAttention', inputs: states, constants: [flat], nodes }),
     ).resolves.toBeUndefined();
   });
 
-  test('of several heads, without the past if present states are no outputs', async () => {
+  test('values agree with the kernel, gradients with differences: attention of several heads, without the past if present states are no outputs', async () => {
     const nodes = [node(`${wide}MultiHeadAttention`, withPast, 'y', { num_heads: 2 })];
     await expect(
       check({ name: 'MultiHeadAttention', inputs: states, nodes, wrt: ['q', 'k', 'v'] }),
     ).resolves.toBeUndefined();
   });
 
-  test('of several heads, to keys and values that are heads already', async () => {
+  test('values agree with the kernel, gradients with differences: attention of several heads, to keys and values that are heads already', async () => {
     const inputs = { q: [2, 3, 8], k: [2, 2, 5, 4], v: [2, 2, 5, 4] };
     const nodes = [node(`${wide}MultiHeadAttention`, ['q', 'k', 'v'], 'y', { num_heads: 2 })];
     await expect(check({ name: 'MultiHeadAttention', inputs, nodes })).resolves.toBeUndefined();
@@ -167,21 +170,21 @@ describe('attention', () => {
       ...attributes,
     });
 
-  test('of groups, with a key that counts for nothing', async () => {
+  test('values agree with the kernel, gradients with differences: attention of groups, with a key that counts for nothing', async () => {
     const nodes = [grouped(groups, { smooth_softmax: 1 })];
     await expect(
       check({ name: 'smooth', inputs: shared, constants: lengths, nodes }),
     ).resolves.toBeUndefined();
   });
 
-  test('of groups that lie side by side, of sizes that only run time tells', async () => {
+  test('values agree with the kernel, gradients with differences: attention of groups that lie side by side, of sizes that only run time tells', async () => {
     const nodes = [grouped(['qkv', ...groups.slice(1).map((name) => (name.length > 1 ? name : ''))], {})];
     await expect(
       check({ name: 'packed', inputs: { qkv: [1, 3, 32] }, constants: lengths, nodes, open: true }),
     ).resolves.toBeUndefined();
   });
 
-  test('of groups, with a sink for each head', async () => {
+  test('values agree with the kernel, gradients with differences: attention of groups, with a sink for each head', async () => {
     const nodes = [grouped([...groups, '', '', '', '', 'sink'], {})];
     const inputs = { ...shared, sink: [2] };
     await expect(check({ name: 'sink', inputs, constants: lengths, nodes })).resolves.toBeUndefined();
@@ -240,7 +243,10 @@ describe("ONNX Runtime's own", () => {
       ],
     },
   ];
-  test.each(forms.map((form) => [form.name, form] as const))('%s', async (_, form) => {
-    await expect(check(form)).resolves.toBeUndefined();
-  });
+  test.each(forms.map((form) => [form.name, form] as const))(
+    "values of ONNX Runtime's own ops agree with the kernels, gradients with differences: %s",
+    async (_, form) => {
+      await expect(check(form)).resolves.toBeUndefined();
+    },
+  );
 });

@@ -310,7 +310,7 @@ describe('Attention of opset 24', () => {
     await expect(check({ ...inputs, mask }, build, 23)).resolves.toBeUndefined();
   });
 
-  test('with sharing heads whose numbers are not known beforehand', async () => {
+  test('Attention of opset 24 shares heads whose numbers are not known beforehand', async () => {
     const shared = { ...inputs, q: real(1, 2, 4, 3, 4) };
     const build: Build = (g, { q, k, v }) => g.op('Attention', [q, k, v]);
     await expect(checkGradients(shared, build, { opset: 23, dynamic: true })).resolves.toBeUndefined();

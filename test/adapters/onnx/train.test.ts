@@ -27,7 +27,7 @@ describe('running statistics of BatchNormalization', () => {
   const trained = fixture('resnet_train');
   const [input] = trained.inputs;
 
-  test('after training are those of the data at the best point', async () => {
+  test('running statistics of BatchNormalization after training are those of the data at the best point', async () => {
     const model = await trainable(ort, trained.bytes, { loss: 'softmaxCrossEntropy' });
     const problem = model.problem(feedsOf(trained));
     const result = await minimizeAsync(problem, lbfgs(), { maxIterations: 20 });
@@ -43,7 +43,7 @@ describe('running statistics of BatchNormalization', () => {
     await model.dispose();
   });
 
-  test('with mini-batches follow them with their momentum', async () => {
+  test('running statistics of BatchNormalization with mini-batches follow them with their momentum', async () => {
     const model = await trainable(ort, trained.bytes, { loss: 'softmaxCrossEntropy' });
     const before = statisticsIn(model.toBytes());
     const batches = model.problem(() => feedsOf(trained));
@@ -298,7 +298,7 @@ describe('feeds', () => {
     expect(isRight(checked) && checked.right['x']).toBe(x);
   });
 
-  test('of mini-batches hold each sample once a pass', () => {
+  test('feeds of mini-batches hold each sample once a pass', () => {
     const next = miniBatches(
       {
         x: { data: Float32Array.from({ length: 20 }, (_, i) => i), dims: [10, 2] },
@@ -318,7 +318,7 @@ describe('feeds', () => {
     }
   });
 
-  test('of mini-batches that overlap begin with the end of the batch before', () => {
+  test('feeds of mini-batches that overlap begin with the end of the batch before', () => {
     const x = { data: Float32Array.from({ length: 10 }, (_, i) => i), dims: [10, 1] };
     const next = miniBatches({ x }, { batchSize: 4, overlap: 2, random: randomNumbers(4) });
     expect(next.shared?.()).toBeUndefined();
@@ -342,7 +342,7 @@ describe('feeds', () => {
     expect(miniBatches({ x }, { batchSize: 4 }).shared).toBeUndefined();
   });
 
-  test('of mini-batches refuse too little data, and options that do not fit', () => {
+  test('feeds of mini-batches refuse too little data, and options that do not fit', () => {
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 3 })).toThrow('2 samples');
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 2, overlap: 2 })).toThrow(
       'miniBatches: overlap: must be less than batchSize, 2, or no batch would have new samples; got 2.',

@@ -265,9 +265,12 @@ describe('wrong models, runtimes and options are refused by name', () => {
     ],
   ];
 
-  test.each(wrong)('%s', async (_, given, message) => {
-    await expect(trainable(...(given as Parameters<typeof trainable>))).rejects.toThrow(message);
-  });
+  test.each(wrong)(
+    'wrong models, runtimes and options are refused by name: %s',
+    async (_, given, message) => {
+      await expect(trainable(...(given as Parameters<typeof trainable>))).rejects.toThrow(message);
+    },
+  );
 
   test('inputs have no empty entries', async () => {
     const model = await trainable(ort, network, { loss: 'mse' });

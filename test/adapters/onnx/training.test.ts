@@ -337,7 +337,7 @@ describe('gradients by values inside a model', () => {
     await tail.release();
   });
 
-  test('and by earlier values at once: the chain rule holds', async () => {
+  test('gradients by values inside a model and by earlier values at once obey the chain rule', async () => {
     const bytes = classifier();
     const wrt = ['Relu_3', 'image', 'first.bias'];
     const names = differentiate(bytes, { loss, wrt: ['first.bias', 'image'] });
@@ -439,7 +439,7 @@ describe('training', () => {
   });
 
   test.each(['all data', 'mini-batches'])(
-    'on %s stops by data held out, with running statistics of the point it returns',
+    'training on %s stops by data held out, with running statistics of the point it returns',
     async (kind) => {
       const model = await trainable(ort, normalized(), { loss: 'softmaxCrossEntropy' });
       const data = images(9);
@@ -469,7 +469,7 @@ describe('training', () => {
     },
   );
 
-  test('with mini-batches and batch normalization resumes with its running statistics', async () => {
+  test('training with mini-batches and batch normalization resumes with its running statistics', async () => {
     const start = async () => {
       const model = await trainable(ort, normalized(), { loss: 'softmaxCrossEntropy' });
       return {

@@ -116,7 +116,7 @@ describe('callbacks are told what TensorFlow.js tells them', () => {
     return { stock: stock.result, fast: fast.result, left: fast.left };
   };
 
-  it('in a fit with validation from a later epoch on', async () => {
+  it('callbacks are told what TensorFlow.js tells them in a fit with validation from a later epoch on', async () => {
     const { x, y } = data();
     const { stock, fast, left } = await toldIn((trained, callbacks) =>
       trained.fit(x, y, { epochs: 4, initialEpoch: 2, validationData: [x, y], callbacks, verbose: 0 }),
@@ -126,7 +126,7 @@ describe('callbacks are told what TensorFlow.js tells them', () => {
     tf.dispose([x, y]);
   });
 
-  it('in a fit on a dataset with validation on another', async () => {
+  it('callbacks are told what TensorFlow.js tells them in a fit on a dataset with validation on another', async () => {
     const { x, y } = data();
     const { stock, fast, left } = await toldIn((trained, callbacks) =>
       trained.fitDataset(dataset(x, y, 16), {
@@ -141,7 +141,7 @@ describe('callbacks are told what TensorFlow.js tells them', () => {
     tf.dispose([x, y]);
   });
 
-  it('in a fit on some batches of a dataset with validation on tensors and weights of classes', async () => {
+  it('callbacks are told what TensorFlow.js tells them in a fit on some batches of a dataset with validation on tensors and weights of classes', async () => {
     const { x, y } = data();
     const { stock, fast, left } = await toldIn((trained, callbacks) =>
       trained.fitDataset(dataset(x, y, 10), {
@@ -202,7 +202,7 @@ describe('callbacks are told what TensorFlow.js tells them', () => {
     tf.dispose([x, y]);
   });
 
-  it('and see the present weights, also after a batch; and those that they set are trained on', async () => {
+  it('callbacks see the present weights, also after a batch, and training goes on from those that they set', async () => {
     const { x, y } = data();
     const { stock, fast } = await both(compiled, async (trained) => {
       const model = modelOf(trained);
@@ -225,7 +225,7 @@ describe('callbacks are told what TensorFlow.js tells them', () => {
     tf.dispose([x, y]);
   });
 
-  it('of a class of their own', async () => {
+  it('callbacks of a class of their own are told what TensorFlow.js tells them', async () => {
     const { x, y } = data();
     class Watch extends tf.Callback {
       readonly losses: number[] = [];
@@ -267,35 +267,40 @@ describe('evaluate and predict return what TensorFlow.js returns', () => {
         return model;
       },
     ],
-  ])('for a model with %s', async (_name, make: () => tf.LayersModel) => {
-    const sample = make();
-    const x = sample.inputs.map(({ shape }, i) => normal([21, ...(shape.slice(1) as number[])], i + 1));
-    const y = sample.outputs.map(({ shape }, i) => oneHot(21, 3, i).slice([0, 0], [21, shape[1] as number]));
-    sample.dispose();
-    const { stock, fast } = await both(make, async (trained) => {
-      const read = async (values: unknown): Promise<number[][]> => {
-        const tensors = [(await values) as tf.Tensor | tf.Tensor[]].flat();
-        const numbers = tensors.map((tensor) => [...tensor.shape, ...tensor.dataSync()]);
-        tf.dispose(tensors);
-        return numbers;
-      };
-      const predict = (trained as unknown as tf.LayersModel).predict.bind(trained);
-      const evaluate = async () => [
-        await read(trained.evaluate(x, y)),
-        await read(trained.evaluate(x, y, { batchSize: 4 })),
-        await read(predict(x)),
-        await read(predict(x, { batchSize: 5 })),
-      ];
-      const before = await evaluate();
-      const batches = [await trained.trainOnBatch(x, y), await trained.trainOnBatch(x, y)];
-      return [before, batches, await evaluate()];
-    });
-    expect(apart(fast.result, stock.result)).toBeLessThan(2e-5);
-    expect([fast.left, stock.left]).toEqual([0, 0]);
-    tf.dispose([x, y]);
-  });
+  ])(
+    'evaluate and predict return what TensorFlow.js returns for a model with %s',
+    async (_name, make: () => tf.LayersModel) => {
+      const sample = make();
+      const x = sample.inputs.map(({ shape }, i) => normal([21, ...(shape.slice(1) as number[])], i + 1));
+      const y = sample.outputs.map(({ shape }, i) =>
+        oneHot(21, 3, i).slice([0, 0], [21, shape[1] as number]),
+      );
+      sample.dispose();
+      const { stock, fast } = await both(make, async (trained) => {
+        const read = async (values: unknown): Promise<number[][]> => {
+          const tensors = [(await values) as tf.Tensor | tf.Tensor[]].flat();
+          const numbers = tensors.map((tensor) => [...tensor.shape, ...tensor.dataSync()]);
+          tf.dispose(tensors);
+          return numbers;
+        };
+        const predict = (trained as unknown as tf.LayersModel).predict.bind(trained);
+        const evaluate = async () => [
+          await read(trained.evaluate(x, y)),
+          await read(trained.evaluate(x, y, { batchSize: 4 })),
+          await read(predict(x)),
+          await read(predict(x, { batchSize: 5 })),
+        ];
+        const before = await evaluate();
+        const batches = [await trained.trainOnBatch(x, y), await trained.trainOnBatch(x, y)];
+        return [before, batches, await evaluate()];
+      });
+      expect(apart(fast.result, stock.result)).toBeLessThan(2e-5);
+      expect([fast.left, stock.left]).toEqual([0, 0]);
+      tf.dispose([x, y]);
+    },
+  );
 
-  it('for a dataset', async () => {
+  it('evaluate and predict return what TensorFlow.js returns for a dataset', async () => {
     const { x, y } = data();
     await accelerated(compiled(), async (fast) => {
       const own = (await fast.evaluateDataset(dataset(x, y, 16))) as tf.Scalar[];
@@ -442,7 +447,7 @@ describe('a solver in compile works as it does in TensorFlow.js', () => {
     ],
     ['L-BFGS with dropout', denseModel, () => new LBFGSOptimizer(), { batchSize: 50, epochs: 5 }],
     ['L-BFGS with constraints', constrained, () => new LBFGSOptimizer(), { batchSize: 50, epochs: 5 }],
-  ])('%s', async (name, make, optimizer, args) => {
+  ])('a solver in compile works as it does in TensorFlow.js: %s', async (name, make, optimizer, args) => {
     const x = normal([50, ...(make().inputs[0].shape.slice(1) as number[])], 7);
     const y = oneHot(50, 3, 8);
     const { stock, fast } = await both(
@@ -563,7 +568,7 @@ describe('what cannot be done is refused', () => {
     ['a BatchNorm that is applied twice', twice, /applied more than once/],
     ['a model without trained weights', frozen, /none of the model's weights is trained/],
     ['a model that is not compiled', denseModel, /not compiled; call model.compile/],
-  ])('%s', (_name, make, message) => {
+  ])('accelerate refuses what it cannot do: %s', (_name, make, message) => {
     const model = make();
     expect(() => accelerate(ort, model)).toThrow(message);
     expect(() => accelerate(ort, model)).toThrow(/^accelerate: /);

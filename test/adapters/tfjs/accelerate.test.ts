@@ -112,7 +112,7 @@ describe('a fit has the losses and the history that TensorFlow.js has', () => {
       () => classes([6, 6, 1]),
     ],
     ['noise and dropout of all kinds', () => compiled(noisy()), () => classes([6, 3])],
-  ])('with %s', async (_name, make, dataOf) => {
+  ])('a fit has the losses and the history that TensorFlow.js has with %s', async (_name, make, dataOf) => {
     const [x, y] = dataOf();
     const { stock, fast } = await both(make, (trained) =>
       lossesOf(trained, x, y, { batchSize: 16, epochs: 3, validationSplit: 0.2 }),
@@ -140,7 +140,7 @@ describe('an optimizer takes the steps that it takes in TensorFlow.js', () => {
     // TensorFlow.js takes the root of the variance less ε, which is NaN for a tiny one: a large ρ, so that it is not.
     ['rmsprop, centered', () => tf.train.rmsprop(0.001, 0.99, 0, 1e-12, true)],
     ['adadelta', () => tf.train.adadelta(1, 0.9, 1e-3)],
-  ])('%s', async (_name, optimizer) => {
+  ])('an optimizer takes the steps that it takes in TensorFlow.js: %s', async (_name, optimizer) => {
     const [x, y] = [normal([60, 8], 7), oneHot(60, 3, 8)];
     const make = () => {
       const model = denseModel();
@@ -156,7 +156,7 @@ describe('an optimizer takes the steps that it takes in TensorFlow.js', () => {
     tf.dispose([x, y]);
   });
 
-  it('with another learning rate from a callback on', async () => {
+  it('an optimizer takes the steps that it takes in TensorFlow.js with another learning rate from a callback on', async () => {
     const [x, y] = [normal([60, 8], 7), oneHot(60, 3, 8)];
     const make = () => {
       const model = denseModel();
@@ -175,7 +175,7 @@ describe('an optimizer takes the steps that it takes in TensorFlow.js', () => {
     tf.dispose([x, y]);
   });
 
-  it('from the moments on that it has gathered in model.fit, and hands them back', async () => {
+  it('an optimizer takes the steps that it takes in TensorFlow.js from the moments on that it has gathered in model.fit, and hands them back', async () => {
     const [x, y] = [normal([60, 8], 7), oneHot(60, 3, 8)];
     const train = async (order: readonly ('stock' | 'fast')[]) => {
       const model = denseModel();
@@ -235,7 +235,7 @@ describe('a loss is that of TensorFlow.js', () => {
     ['tf.losses.sigmoidCrossEntropy', tf.losses.sigmoidCrossEntropy, 'linear', bits],
     ['tf.losses.softmaxCrossEntropy', tf.losses.softmaxCrossEntropy, 'linear', hot],
     ['tf.metrics.meanAbsoluteError', tf.metrics.meanAbsoluteError, 'linear', normal],
-  ])('%s on %#', async (name, given, activation, targets) => {
+  ])('a loss is that of TensorFlow.js: %s on %#', async (name, given, activation, targets) => {
     const [x, y] = [normal([20, 4], 1), targets([20, 3], 2)];
     const make = () => {
       const model = tf.sequential({

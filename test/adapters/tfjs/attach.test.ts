@@ -205,7 +205,7 @@ describe('attach', () => {
     model.dispose();
   });
 
-  it('as a function finds the optimizer of the model', () => {
+  it('attach as a function finds the optimizer of the model', () => {
     const model = sineModel();
     expect(() => attach(model)).toThrow(/compiled with an optimizer of quasi-newton.*undefined/);
     model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });

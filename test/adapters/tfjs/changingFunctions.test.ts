@@ -159,12 +159,14 @@ async function logistic(optimizer: SolverOptimizer, batchSize: number) {
 }
 
 describe('on mini-batches, no solver runs away from a convex loss (its minimum is 0.34, the start 0.69):', () => {
-  it.each(names)('%s', (name) =>
-    expectNoLeak(async () => {
-      const losses = await logistic(new optimizers[name](), 8);
-      expect(Math.max(...losses)).toBeLessThan(0.5);
-      expect(losses.at(-1)).toBeLessThan(0.38);
-    }),
+  it.each(names)(
+    'on mini-batches, no solver runs away from a convex loss (its minimum is 0.34, the start 0.69): %s',
+    (name) =>
+      expectNoLeak(async () => {
+        const losses = await logistic(new optimizers[name](), 8);
+        expect(Math.max(...losses)).toBeLessThan(0.5);
+        expect(losses.at(-1)).toBeLessThan(0.38);
+      }),
   );
 
   it('no batch after the first moves a parameter by more than learningRate', () =>

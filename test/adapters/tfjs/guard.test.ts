@@ -193,7 +193,7 @@ describe('trainOnBatch and fitDataset', () => {
       tf.dispose([x, y]);
     }));
 
-  it('without the model keep one batch aside, until the next call or dispose', () =>
+  it('trainOnBatch and fitDataset without the model keep one batch aside, until the next call or dispose', () =>
     expectNoLeak(async () => {
       const model = noisyModel();
       const { x, y } = noisyData();

@@ -80,7 +80,7 @@ describe.skipIf(noBrowser)('in a browser', () => {
   afterAll(() => browser.close());
 
   it.each(['cpu', 'webgl'])(
-    'on %s every layer has its gradients',
+    'in a browser, on %s, every layer has its gradients',
     async (backend) => {
       expect(faultsIn(`${backend}, Chromium`, await inPage('layerTable', backend))).toEqual([]);
     },
@@ -88,7 +88,7 @@ describe.skipIf(noBrowser)('in a browser', () => {
   );
 
   it.each(['cpu', 'webgl'])(
-    'on %s a model trains, is saved, and goes on',
+    'in a browser, on %s, a model trains, is saved, and goes on',
     async (backend) => {
       expect(await faultsInTraining((name) => inPage(name, backend))).toEqual([]);
     },

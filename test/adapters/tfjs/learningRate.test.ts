@@ -31,22 +31,25 @@ describe('learningRate', () => {
   it.each([
     ['LBFGSOptimizer', LBFGSOptimizer],
     ['BFGSOptimizer', BFGSOptimizer],
-  ])('of %s bounds the change by a batch, also when it is changed between steps', (_name, Optimizer) => {
-    const optimizer = new Optimizer({ learningRate: 0.5 });
-    const rates = [0.5];
-    const moved = changes(
-      optimizer,
-      () => {
-        rates.push(rates.at(-1)! / 2);
-        optimizer.learningRate = rates.at(-1)!;
-      },
-      8,
-    );
-    for (let k = 3; k < 8; k++) expect(Math.abs(moved[k])).toBeLessThanOrEqual(rates[k] * (1 + 1e-5));
-    expect(Math.abs(moved[3])).toBeGreaterThan(0.5 * rates[3]);
-  });
+  ])(
+    'learningRate of %s bounds the change by a batch, also when it is changed between steps',
+    (_name, Optimizer) => {
+      const optimizer = new Optimizer({ learningRate: 0.5 });
+      const rates = [0.5];
+      const moved = changes(
+        optimizer,
+        () => {
+          rates.push(rates.at(-1)! / 2);
+          optimizer.learningRate = rates.at(-1)!;
+        },
+        8,
+      );
+      for (let k = 3; k < 8; k++) expect(Math.abs(moved[k])).toBeLessThanOrEqual(rates[k] * (1 + 1e-5));
+      expect(Math.abs(moved[3])).toBeGreaterThan(0.5 * rates[3]);
+    },
+  );
 
-  it('of SOAPOptimizer is the rate of its solver, which vectors follow as with Adam', () =>
+  it('learningRate of SOAPOptimizer is the rate of its solver, which vectors follow as with Adam', () =>
     expectNoLeak(() => {
       // A gradient that hardly changes: each of Adam's steps is the learning rate.
       const optimizer = new SOAPOptimizer({ learningRate: 0.01 });
@@ -57,7 +60,7 @@ describe('learningRate', () => {
       for (const move of moved.slice(4)) expect(move).toBeCloseTo(0.04, 2);
     }));
 
-  it('of SOAPOptimizer may be a schedule, or set by the method of tf.train.sgd', () => {
+  it('learningRate of SOAPOptimizer may be a schedule, or set by the method of tf.train.sgd', () => {
     const optimizer = new SOAPOptimizer({ learningRate: (step) => (step < 3 ? 0.02 : 0.005), maxChange: 1 });
     const moved = changes(optimizer, () => {}, 6);
     expect(moved[1]).toBeCloseTo(0.02, 2);
@@ -66,7 +69,7 @@ describe('learningRate', () => {
     expect(optimizer.learningRate).toBe(0.1);
   });
 
-  it('of GradientDescentOptimizer is a fixed rate instead of a line search', () => {
+  it('learningRate of GradientDescentOptimizer is a fixed rate instead of a line search', () => {
     const w = variable(tf.tensor1d([3]));
     const optimizer = new GradientDescentOptimizer({ learningRate: 0.25, maxChange: 100 });
     const values = [0.25, 0.125].map((rate) => {

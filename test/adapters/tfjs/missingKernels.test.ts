@@ -21,18 +21,18 @@ const sentence = /no kernel Conv2DBackpropFilter.*Call enableWasmConv\(\).*setBa
 describe('on wasm as it comes, a convolution is refused with what to do:', () => {
   beforeEach(() => useBackend('wasm'));
 
-  it('by model.fit with an optimizer', async () => {
+  it('on wasm as it comes, a convolution is refused with what to do by model.fit with an optimizer', async () => {
     const { model, x, y } = convolutional(new LBFGSOptimizer());
     await expect(model.fit(x, y, { verbose: 0 })).rejects.toThrow(sentence);
   });
 
-  it('by minimize without a list of variables', () => {
+  it('on wasm as it comes, a convolution is refused with what to do by minimize without a list of variables', () => {
     const { model, x } = convolutional('sgd');
     const loss = () => tf.mean(model.apply(x) as tf.Tensor) as tf.Scalar;
     expect(() => new LBFGSOptimizer().minimize(loss)).toThrow(sentence);
   });
 
-  it('by fitFullBatch, modelProblem and optfunsAsync', async () => {
+  it('on wasm as it comes, a convolution is refused with what to do by fitFullBatch, modelProblem and optfunsAsync', async () => {
     const { model, x, y } = convolutional('sgd');
     expect(() => fitFullBatch(model, x, y)).toThrow(sentence);
     const problem = modelProblem(model, x, y);
@@ -42,7 +42,7 @@ describe('on wasm as it comes, a convolution is refused with what to do:', () =>
     await expect(later.gradfun(later.p0)).rejects.toThrow(sentence);
   });
 
-  it('and trains after enableWasmConv()', () => {
+  it('on wasm, a convolution trains after enableWasmConv()', () => {
     enableWasmConv();
     const { model, x, y } = convolutional('sgd');
     expect(fitFullBatch(model, x, y, { maxIterations: 20 }).f).toBeLessThan(1e-6);

@@ -125,7 +125,7 @@ describe('what goes wrong in a loss', () => {
     }),
   );
 
-  it('with NaN among the variables is refused by name', () =>
+  it('NaN among the variables is refused by name', () =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([2, NaN]), 'poisoned');
       expect(() =>
@@ -154,7 +154,7 @@ describe('what goes wrong in a loss', () => {
 describe('a run stopped by the caller', () => {
   beforeEach(() => useBackend('cpu'));
 
-  it('by an aborted signal: the reason leaves unchanged, the variables hold the best point', () =>
+  it('a run stopped by an aborted signal throws the reason unchanged, and the variables hold the best point', () =>
     expectNoLeak(() => {
       const { a, b, loss } = rosenbrock();
       const controller = new AbortController();
@@ -173,7 +173,7 @@ describe('a run stopped by the caller', () => {
       tf.dispose([a, b]);
     }));
 
-  it('by a callback that throws', () =>
+  it('a run stopped by a callback that throws rethrows its error, and its steps stay in the variables', () =>
     expectNoLeak(() => {
       const { a, b, loss } = rosenbrock();
       const fault = new Error('in the callback');
@@ -187,7 +187,7 @@ describe('a run stopped by the caller', () => {
       tf.dispose([a, b]);
     }));
 
-  it('by disposing of a variable in the middle', () =>
+  it('a run ends in words if a variable is disposed of in the middle', () =>
     expectNoLeak(() => {
       const { a, b, loss } = rosenbrock();
       const options = {

@@ -183,7 +183,7 @@ describe('getWeights', () => {
       optimizer.dispose();
     }));
 
-  it('before the first step is a state too', () =>
+  it('getWeights before the first step is a state too', () =>
     expectNoLeak(async () => {
       const [first, second] = [new LBFGSOptimizer(), new LBFGSOptimizer()];
       await second.setWeights(await first.getWeights());

@@ -224,7 +224,7 @@ function forked() {
 }
 
 describe('attach stays in force', () => {
-  it('when the model is frozen after compile, as a discriminator is', () =>
+  it('attach stays in force when the model is frozen after compile, as a discriminator is', () =>
     expectNoLeak(async () => {
       const { x, y } = sineData();
       const model = forked();
@@ -242,26 +242,28 @@ describe('attach stays in force', () => {
       tf.dispose([x, y]);
     }));
 
-  it.each(['the same optimizer', 'another one'])('when the model is compiled again with %s', (which) =>
-    expectNoLeak(async () => {
-      const { x, y } = sineData();
-      const model = forked();
-      const first = new LBFGSOptimizer();
-      model.compile({ optimizer: first, loss: 'meanSquaredError' });
-      attach(model);
-      const optimizer = which === 'another one' ? new BFGSOptimizer() : first;
-      model.compile({ optimizer, loss: 'meanAbsoluteError' });
-      const args = { epochs: 5, batchSize: 100, verbose: 0 };
-      const { history } = await model.fit(x, [y, y], args);
-      expect(Object.keys(history)).toContain('gradientNorm');
-      expect(Math.min(...weightsOf(model)[0])).toBeGreaterThanOrEqual(0);
-      optimizer.dispose();
-      model.dispose();
-      tf.dispose([x, y]);
-    }),
+  it.each(['the same optimizer', 'another one'])(
+    'attach stays in force when the model is compiled again with %s',
+    (which) =>
+      expectNoLeak(async () => {
+        const { x, y } = sineData();
+        const model = forked();
+        const first = new LBFGSOptimizer();
+        model.compile({ optimizer: first, loss: 'meanSquaredError' });
+        attach(model);
+        const optimizer = which === 'another one' ? new BFGSOptimizer() : first;
+        model.compile({ optimizer, loss: 'meanAbsoluteError' });
+        const args = { epochs: 5, batchSize: 100, verbose: 0 };
+        const { history } = await model.fit(x, [y, y], args);
+        expect(Object.keys(history)).toContain('gradientNorm');
+        expect(Math.min(...weightsOf(model)[0])).toBeGreaterThanOrEqual(0);
+        optimizer.dispose();
+        model.dispose();
+        tf.dispose([x, y]);
+      }),
   );
 
-  it('and a model with nothing left to train is refused in the name of the optimizer', () =>
+  it('a model with nothing left to train is refused in the name of the attached optimizer', () =>
     expectNoLeak(async () => {
       const { x, y } = sineData();
       const model = sineModel();

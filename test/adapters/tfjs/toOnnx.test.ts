@@ -234,7 +234,7 @@ const cases: Record<string, () => tf.LayersModel> = {
 };
 
 describe('predicts in ONNX Runtime as in TensorFlow.js:', () => {
-  it.each(Object.keys(cases))('%s', (name) =>
+  it.each(Object.keys(cases))('a model predicts in ONNX Runtime as in TensorFlow.js: %s', (name) =>
     expectNoLeak(async () => {
       const model = cases[name]();
       perturb(model);
@@ -368,36 +368,38 @@ describe('predicts in ONNX Runtime as in TensorFlow.js:', () => {
 const untrained = /^(spatial|activation|reLU|leaky|elu|thresholded|softmax|max|average|global\w+1d|globalAv|repeat|permute|zero|cropping|upSampling|rescaling|reshape with|conv2d, dilated|dropout|batch|images of unknown)/; // prettier-ignore
 
 describe('takes the steps in ONNX Runtime that it takes in TensorFlow.js, five of gradient descent:', () => {
-  it.each(Object.keys(cases).filter((name) => !untrained.test(name)))('%s', (name) =>
-    expectNoLeak(async () => {
-      const model = cases[name]();
-      perturb(model);
-      const [{ shape }] = model.inputs;
-      const x = dataFor([3, ...shape.slice(1).map((size) => size ?? 6)], 7, false);
-      const output = model.predict(x) as tf.Tensor;
-      const y = tf.randomUniform(output.shape, 0, 1, 'float32', 9);
-      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
-      const trainableNames = model.trainableWeights.map(({ originalName }) => originalName);
-      const onnx = await trainable(ort, toOnnx(model), { loss: 'mse', trainable: trainableNames });
-      const feeds = Object.fromEntries(
-        [[model.inputNames[0], x] as const, ['target', y] as const].map(([key, tensor]) => [
-          key,
-          { data: Float32Array.from(tensor.dataSync()), dims: tensor.shape },
-        ]),
-      );
-      const solver = gradientDescent({ learningRate: 0.02 });
-      const options = { maxIterations: 5, gtol: 0 };
-      const there = await minimizeAsync(onnx.problem(feeds), solver, options);
-      const here = minimize(modelProblem(model, x, y), solver, options);
-      expect(there.trace).toHaveLength(6);
-      for (const [i, { f, gradientNorm }] of here.trace.entries()) {
-        expect(there.trace[i].f / f).toBeCloseTo(1, 4);
-        expect(there.trace[i].gradientNorm / gradientNorm).toBeCloseTo(1, 3);
-      }
-      await onnx.dispose();
-      model.dispose();
-      tf.dispose([x, output, y]);
-    }),
+  it.each(Object.keys(cases).filter((name) => !untrained.test(name)))(
+    'a model takes the steps in ONNX Runtime that it takes in TensorFlow.js, five of gradient descent: %s',
+    (name) =>
+      expectNoLeak(async () => {
+        const model = cases[name]();
+        perturb(model);
+        const [{ shape }] = model.inputs;
+        const x = dataFor([3, ...shape.slice(1).map((size) => size ?? 6)], 7, false);
+        const output = model.predict(x) as tf.Tensor;
+        const y = tf.randomUniform(output.shape, 0, 1, 'float32', 9);
+        model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+        const trainableNames = model.trainableWeights.map(({ originalName }) => originalName);
+        const onnx = await trainable(ort, toOnnx(model), { loss: 'mse', trainable: trainableNames });
+        const feeds = Object.fromEntries(
+          [[model.inputNames[0], x] as const, ['target', y] as const].map(([key, tensor]) => [
+            key,
+            { data: Float32Array.from(tensor.dataSync()), dims: tensor.shape },
+          ]),
+        );
+        const solver = gradientDescent({ learningRate: 0.02 });
+        const options = { maxIterations: 5, gtol: 0 };
+        const there = await minimizeAsync(onnx.problem(feeds), solver, options);
+        const here = minimize(modelProblem(model, x, y), solver, options);
+        expect(there.trace).toHaveLength(6);
+        for (const [i, { f, gradientNorm }] of here.trace.entries()) {
+          expect(there.trace[i].f / f).toBeCloseTo(1, 4);
+          expect(there.trace[i].gradientNorm / gradientNorm).toBeCloseTo(1, 3);
+        }
+        await onnx.dispose();
+        model.dispose();
+        tf.dispose([x, output, y]);
+      }),
   );
 });
 

@@ -152,7 +152,7 @@ describe('gradients on wasm are those on cpu:', () => {
       [1, 2, 5, 5, 1],
     ],
     ['dense', () => L.dense({ units: 30, inputShape: [40] }), [50, 40]],
-  ])('%s', async (_name, layer, shape) => {
+  ])('gradients on wasm are those on cpu: %s', async (_name, layer, shape) => {
     const cpu = await gradients('cpu', single(layer), shape);
     expect(relativeDifference(await gradients('wasm', single(layer), shape), cpu)).toBeLessThan(1e-5);
   });

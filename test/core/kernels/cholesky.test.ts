@@ -120,7 +120,7 @@ describe('Cholesky', () => {
     }
   });
 
-  it('of no unknowns exists', () => {
+  it('Cholesky of no unknowns exists', () => {
     expect(factor(new Float64Array(4), 0, 2)).toBe(true);
   });
 

@@ -200,7 +200,7 @@ describe('runs with and without WebAssembly end at the same point', () => {
     ['soap, the inputs, with biases', soap({ learningRate: 0.02, oneSided: true, joinBias: true })],
     ['soap, both sides', soap({ learningRate: 0.02, oneSided: false, clipNorm: 3 })],
     ['soap, schedule-free', soap({ learningRate: 0.02, scheduleFree: true, frequency: 3 })],
-  ])('%s', (_name, solver) => {
+  ])('runs with and without WebAssembly end at the same point: %s', (_name, solver) => {
     for (const precision of ['float32', 'float64'] as const) {
       const limits = { maxIterations: 25, gtol: 0 };
       const setting = { n, precision, layout };

@@ -299,7 +299,7 @@ describe('SIMD and plain loops in float32 agree to the last bit', () => {
         });
       },
     ],
-  ])('%s', (_name, operate) => {
+  ])('SIMD and plain loops in float32 agree to the last bit: %s', (_name, operate) => {
     fc.assert(
       fc.property(sizes, fc.boolean(), ([r, s, t, seed], special) => {
         const { simd, plain } = both(seed, special);

@@ -58,12 +58,15 @@ describe('products of all pairs', () => {
     [17, 256, 2 * 5],
     [20, 257, 2 * 2 * 5],
     [33, 600, 2 * 3 * 9],
-  ])('of %i vectors of length %i take %i calls of the kernel', async (count, length, calls) => {
-    expect(await errorOf(count, length)).toBeLessThan(1e-12 * length);
-    expect(watched.calls['gram'] ?? 0).toBe(calls);
-  });
+  ])(
+    'products of all pairs of %i vectors of length %i take %i calls of the kernel',
+    async (count, length, calls) => {
+      expect(await errorOf(count, length)).toBeLessThan(1e-12 * length);
+      expect(watched.calls['gram'] ?? 0).toBe(calls);
+    },
+  );
 
-  it('of vectors that are neither rows nor columns are right, by SIMD and without', async () => {
+  it('products of all pairs of vectors that are neither rows nor columns are right, by SIMD and without', async () => {
     for (const count of [5, 18]) expect(await errorOf(count, 7, 3, 20)).toBeLessThan(1e-12);
   });
 
@@ -91,7 +94,7 @@ describe('products of all pairs', () => {
     expect(watched.modules).toBe(1);
   });
 
-  it('of more than 2 GB are not tried by SIMD', async () => {
+  it('products of all pairs of more than 2 GB are not tried by SIMD', async () => {
     watched.refuses = 'growth';
     const { gram } = await load();
     // Vectors without elements have products, too, of which nobody keeps all.
@@ -125,7 +128,7 @@ describe('a Cholesky factorization', () => {
     [127, [95, 63]],
     // [0, 32) → [32, 64), [0, 64) → [64, 128), [64, 96) → [96, 128)
     [128, [96, 64, 32]],
-  ])('of %i columns takes products of blocks with %j rows', async (k, rows) => {
+  ])('a Cholesky factorization of %i columns takes products of blocks with %j rows', async (k, rows) => {
     const { factor } = await import('../../../src/core/kernels/cholesky.ts');
     const matrix = new Float64Array(k * k);
     for (let i = 0; i < k; i++) matrix[i * k + i] = 4;
@@ -173,7 +176,7 @@ describe('kernels on a memory of their own', () => {
     expect(compileKernels('')).toBeNull();
   });
 
-  it('of another module work on the same memory, or do not exist', async () => {
+  it('kernels of another module work on the same memory, or do not exist', async () => {
     const { kernelsIn } = await load();
     const memory = new WebAssembly.Memory({ initial: 1 });
     expect(Object.keys(kernelsIn(await bytes(), memory) ?? {})).toEqual(
@@ -203,18 +206,21 @@ describe('a dense symmetric matrix', () => {
   it.each([
     [31, 0],
     [32, 3],
-  ])('of %i unknowns is updated and multiplied by %i calls of kernels', async (n, calls) => {
-    const { diagonalMatrix, multiply, update } = await load();
-    const matrix = diagonalMatrix(n, 2);
-    const out = new Float64Array(n);
-    multiply(matrix, numbers(n), out);
-    update(matrix, 0.5, { factors: [1, 2, 3], u: numbers(n), v: numbers(n) });
-    multiply(matrix, numbers(n), out);
-    multiply(matrix, numbers(n), out);
-    expect((watched.calls['multiply'] ?? 0) + (watched.calls['update'] ?? 0)).toBe(calls);
-    expect(watched.calls['update'] ?? 0).toBe(calls / 3);
-    expect(watched.memories.length).toBe(calls / 3);
-  });
+  ])(
+    'a dense symmetric matrix of %i unknowns is updated and multiplied by %i calls of kernels',
+    async (n, calls) => {
+      const { diagonalMatrix, multiply, update } = await load();
+      const matrix = diagonalMatrix(n, 2);
+      const out = new Float64Array(n);
+      multiply(matrix, numbers(n), out);
+      update(matrix, 0.5, { factors: [1, 2, 3], u: numbers(n), v: numbers(n) });
+      multiply(matrix, numbers(n), out);
+      multiply(matrix, numbers(n), out);
+      expect((watched.calls['multiply'] ?? 0) + (watched.calls['update'] ?? 0)).toBe(calls);
+      expect(watched.calls['update'] ?? 0).toBe(calls / 3);
+      expect(watched.memories.length).toBe(calls / 3);
+    },
+  );
 
   it('has a memory of its elements and sixteen numbers for each pair of rows', async () => {
     const { diagonalMatrix, multiply } = await load();

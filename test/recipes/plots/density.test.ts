@@ -31,7 +31,7 @@ describe('a kernel estimate', () => {
     expect(areaBelow(x, y)).toBeCloseTo(1, 3);
   });
 
-  it('of a log axis is that of the logarithms', () => {
+  it('a kernel estimate of a log axis is that of the logarithms', () => {
     const values = [1e-8, 1e-6, 1e-3, 10];
     const { x, y } = kernelDensity(values, 'log', 0.4);
     const plain = kernelDensity(values.map(Math.log10), 'linear', 0.4);
@@ -90,7 +90,7 @@ describe('a figure of densities', () => {
     expect((await plot.toPNG()).slice(1, 4).join(' ')).toBe('80 78 71');
   });
 
-  it('of a spectrum is drawn as it is, on six decades', () => {
+  it('a figure of densities of a spectrum is drawn as it is, on six decades', () => {
     const { data, layout } = density(spectrum).toPlotly();
     expect(data).toHaveLength(1);
     expect(data[0]['y']).toEqual([...spectrum.y]);
@@ -100,7 +100,7 @@ describe('a figure of densities', () => {
     expect(density({ before: spectrum, after: spectrum }).toPlotly().data).toHaveLength(2);
   });
 
-  it('of a spectrum on a log axis has the same area, per decade, over what is positive', () => {
+  it('a figure of densities of a spectrum on a log axis has the same area, per decade, over what is positive', () => {
     const [curve] = density(spectrum, { xscale: 'log', yscale: 'linear' }).toPlotly().data;
     const [x, y] = [curve['x'] as number[], curve['y'] as number[]];
     const positive = x.findIndex((value) => value > 0);
@@ -120,7 +120,7 @@ describe('a figure of densities', () => {
   });
 
   it.each([[[1e307, -1e307, 3]], [[5]], [[2, 2, 2]], [[1e-300, 2e-300]]])(
-    'of %o holds only numbers',
+    'a figure of densities of %o holds only numbers',
     (values) => {
       for (const yscale of ['linear', 'log'] as const) {
         expect(density({ values }, { yscale }).toSVG()).not.toMatch(/NaN|undefined|Infinity/);

@@ -127,18 +127,21 @@ describe('references', () => {
       convergence([{ name: 'a', runs, reference }], { reference: 'published', xlabel: 'epoch' }),
   };
 
-  it.each(Object.entries(figures))('of a %s are diamonds with a line in the legend, if any', (_, draw) => {
-    const [plain, marked] = [draw(), draw(1e-3)];
-    const diamond = /l7,7l-7,7l-7,-7z/g;
-    expect(plain.toSVG()).not.toMatch(diamond);
-    expect(plain.toSVG()).not.toContain('published');
-    expect(marked.toSVG().match(diamond)).toHaveLength(2);
-    expect(marked.toSVG()).toContain('published');
-    expect(marked.toPlotly().data.length).toBe(plain.toPlotly().data.length + 1);
-    expect(marked.toPlotly().data.at(-1)).toMatchObject({ name: 'published', y: [1e-3] });
-    expect(JSON.stringify(plain.toVega())).not.toContain('diamond');
-    expect(JSON.stringify(marked.toVega())).toContain('diamond');
-  });
+  it.each(Object.entries(figures))(
+    'references of a %s are diamonds with a line in the legend, if any',
+    (_, draw) => {
+      const [plain, marked] = [draw(), draw(1e-3)];
+      const diamond = /l7,7l-7,7l-7,-7z/g;
+      expect(plain.toSVG()).not.toMatch(diamond);
+      expect(plain.toSVG()).not.toContain('published');
+      expect(marked.toSVG().match(diamond)).toHaveLength(2);
+      expect(marked.toSVG()).toContain('published');
+      expect(marked.toPlotly().data.length).toBe(plain.toPlotly().data.length + 1);
+      expect(marked.toPlotly().data.at(-1)).toMatchObject({ name: 'published', y: [1e-3] });
+      expect(JSON.stringify(plain.toVega())).not.toContain('diamond');
+      expect(JSON.stringify(marked.toVega())).toContain('diamond');
+    },
+  );
 
   it('lie within the axes, even beyond the data', () => {
     const heights = (svg: string) =>
@@ -210,7 +213,7 @@ describe('gaps', () => {
 });
 
 describe('names', () => {
-  it('of any length leave room for the plot, and are whole in the tooltip', () => {
+  it('names of any length leave room for the plot, and are whole in the tooltip', () => {
     const name =
       'L-BFGS, strong Wolfe line search, memory 20, curvature pairs damped (Powell) and more of it';
     const svg = convergence([{ name, runs: [[1, 0.3]] }], { width: 300 }).toSVG();
@@ -220,7 +223,7 @@ describe('names', () => {
     expect(svg).not.toMatch(/(width|height)="-/);
   });
 
-  it('of 30 methods stand in one legend, told apart by colors and dashes', () => {
+  it('names of 30 methods stand in one legend, told apart by colors and dashes', () => {
     const many = Array.from({ length: 30 }, (_, k) => ({ name: `method ${k}`, runs: [[1, 0.5]] }));
     const svg = convergence(many).toSVG();
     for (const { name } of many) expect(svg).toContain(`>${name}<`);
@@ -228,7 +231,7 @@ describe('names', () => {
     expect(new Set(styles.map(([style]) => style)).size).toBe(30);
   });
 
-  it('with control characters are drawn without them', () => {
+  it('names with control characters are drawn without them', () => {
     const svg = convergence([{ name: 'a\u0000b\u001Fc\tlone \uD800', runs: [[1, 2]] }], {
       title: '\u0007',
     }).toSVG();

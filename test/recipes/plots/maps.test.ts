@@ -160,7 +160,7 @@ describe('the drawings', () => {
     expect(main['colorscale']).toContainEqual([0, expect.stringMatching(/^#/)]);
   });
 
-  it('of a line are of one dimension, and the others of two', () => {
+  it('a line draws one dimension, and the other drawings two', () => {
     const one = landscape(bowl, params, { dimensions: 1, directions: [axes[0]], npoints: 9 });
     expect(line(one, { yscale: 'log' }).toSVG()).not.toMatch(/NaN|undefined/);
     expect(
@@ -354,7 +354,7 @@ describe('levels on a page', () => {
 });
 
 describe('small pictures', () => {
-  it.each([120, 160, 200, 260])('of a surface at %d px are upright', (side) => {
+  it.each([120, 160, 200, 260])('small pictures of a surface at %d px are upright', (side) => {
     const svg = surface(data, { width: side, height: side, elevation: 20, mark: false }).toSVG();
     const quads = [...svg.matchAll(/d="M([-\d.]+),([-\d.]+)L[^"]*Z" fill="#/g)].map(([, x, y]) => [
       Number(x),
@@ -423,7 +423,7 @@ describe('limits of the colors', () => {
     expect(fieldOf(step, fillAttributes(step, {})).high).toBe(5);
   });
 
-  it('of ten decades show them all, by default', () => {
+  it('the default limits of the colors show all of ten decades', () => {
     const decades = over((x, y) => 10 ** (5 * (x + y * y)));
     const filled = fillAttributes(decades, {});
     expect(filled.zscale).toBe('log');
@@ -489,7 +489,7 @@ describe('contour labels', () => {
     ['log', 10, (x: number) => 10 ** (9 * x), [1e-8, 1e-6, 1e-4, 0.01, 1, 100, 1e4, 1e6, 1e8]],
     ['symlog', 7, (x: number) => x * 10 ** (6 * Math.abs(x)), [-1e4, -100, -1, 0, 1, 100, 1e4]],
     ['linear', 5, (x: number) => x + 1, [0.5, 1, 1.5]],
-  ] as const)('of a %s scale are at round values', (zscale, levels, f, expected) => {
+  ] as const)('contour labels of a %s scale are at round values', (zscale, levels, f, expected) => {
     const drawn = over(f, 41);
     const trace = contour(drawn, { zscale, levels, labels: true, clims: 'data' }).toPlotly().data[0];
     const field = fieldOf(drawn, fillAttributes(drawn, { zscale }));

@@ -183,13 +183,16 @@ describe('a figure far from 0', () => {
     },
   );
 
-  it.each(steps(0, 357))('as a surface without room for its names has full labels, %d degrees', (azimuth) => {
-    const size = { width: 160, height: 120, xlabel: long, ylabel: long, colorbar: false };
-    const texts = textsOf(surface(far, { ...size, azimuth, upsample: 1 }).toSVG());
-    const isNamed = ['− 10⁶', '+ 2×10⁷'].every((offset) => texts.some((text) => text.endsWith(offset)));
-    const isShort = texts.some((text) => /^−?([12]×)?10−6$|^−?0\.\d+$/.test(text));
-    expect(isNamed || !isShort).toBe(true);
-  });
+  it.each(steps(0, 357))(
+    'a surface far from 0 without room for its names has full labels, %d degrees',
+    (azimuth) => {
+      const size = { width: 160, height: 120, xlabel: long, ylabel: long, colorbar: false };
+      const texts = textsOf(surface(far, { ...size, azimuth, upsample: 1 }).toSVG());
+      const isNamed = ['− 10⁶', '+ 2×10⁷'].every((offset) => texts.some((text) => text.endsWith(offset)));
+      const isShort = texts.some((text) => /^−?([12]×)?10−6$|^−?0\.\d+$/.test(text));
+      expect(isNamed || !isShort).toBe(true);
+    },
+  );
 
   it('has labels on the color bar under every scale', () => {
     for (const zscale of ['linear', 'log', 'log1p', 'symlog'] as const) {

@@ -29,7 +29,7 @@ describe('options of SciPy and lmfit are answered with what stands for them', ()
     [{ expr: 'a' }, 'expr: no such option; tied has'],
     [{ loss: 'soft_l1' }, "loss: must be 'linear' or 'huber' or 'softL1'"],
     [{ wrong: 1 }, 'wrong: no such option; there are sigma, weights'],
-  ])('%j', (options, message) => {
+  ])('options of SciPy and lmfit are answered with what stands for them: %j', (options, message) => {
     expect(() => curveFit(decay, t, y, start, options as CurveFitOptions)).toThrow(message);
   });
 });
@@ -178,7 +178,7 @@ describe('the checks of what a function leaves unchanged', () => {
 });
 
 describe('a model that changes on its way', () => {
-  it('to NaN ends in a sentence with the point and the parameters', () => {
+  it('a model that changes on its way to NaN ends in a sentence with the point and the parameters', () => {
     const { converged, message, x } = curveFit((at, p) => (p[1] < 0.6 ? NaN : decay(at, p)), t, y, start);
     expect(converged).toBe(false);
     expect(message).toMatch(
@@ -193,7 +193,7 @@ describe('a model that changes on its way', () => {
     expect(message).not.toContain('NaN');
   });
 
-  it('to another number of values, or no numbers, is refused', () => {
+  it('a model that changes on its way to another number of values, or no numbers, is refused', () => {
     let calls = 0;
     const fewer = (x: readonly number[], p: Float64Array): number[] =>
       x.map((at) => decay(at, p)).slice(calls++ > 5 ? 1 : 0);
@@ -224,7 +224,7 @@ describe('a model in float32', () => {
     expect(a.evaluations).toBeLessThan(2.2 * b.evaluations);
   });
 
-  it('without noise is fitted to its digits, and undetermined parameters are found', () => {
+  it('a model in float32 without noise is fitted to its digits, and undetermined parameters are found', () => {
     const exact = t.map((at) => decay(at, Float64Array.of(4, 0.5, 1)));
     const { x, converged } = curveFit(single, t, exact, start, { vectorized: true });
     expect(converged).toBe(true);

@@ -79,7 +79,7 @@ describe('gradients of all parameters', () => {
     [1e4, -1e-4],
     [0, 3],
     [1e-4, -2e5],
-  ])('of tied ones are their derivatives, at a = %d and b = %d', (a, b) => {
+  ])('the gradients of tied parameters are their derivatives, at a = %d and b = %d', (a, b) => {
     const expand = ([a, b]: Float64Array) => Float64Array.of(a, (1 + a) ** 3, b, (1 + b) ** 3);
     const gradients = gradientsOf(set(expand, [1, 3]), Float64Array.of(a, b)).map((g) => Array.from(g));
     const near = (slope: number) => expect.closeTo(slope, 6 - Math.log10(slope)) as number;

@@ -67,7 +67,7 @@ describe('curveFit agrees with SciPy', () => {
       : { ...rest, weights: Array.from(sigma as number[], (s) => 1 / s ** 2) };
   }
 
-  it('on a bound, where it names the parameter and leaves it out of the errors', () => {
+  it('curveFit agrees with SciPy on a bound, where it names the parameter and leaves it out of the errors', () => {
     const fit = curveFit(decay, t, y, [3, 1, 1.2], { lower: [0, 0, 1.05] });
     [3.9520751108476935, 1.1358219520708104, 1.05].forEach((value, j) =>
       expect(fit.x[j]).toBeCloseTo(value, 7),
@@ -132,7 +132,7 @@ describe('parameters', () => {
     );
   });
 
-  it('as many as points leave no degree of freedom: errors are infinite, unless sigma is known', () => {
+  it('as many parameters as points leave no degree of freedom: errors are infinite, unless sigma is known', () => {
     const [x, values] = [
       [0, 1, 2],
       [1, 2, 2.5],
@@ -160,7 +160,7 @@ describe('statistics', () => {
   const rss = residuals.reduce((sum, r) => sum + r * r, 0);
   const total = values.reduce((sum, yi) => sum + (yi - meanY) ** 2, 0);
 
-  it('of a line are those of the textbook', () => {
+  it('statistics of a line are those of the textbook', () => {
     expect(fit.x[1]).toBeCloseTo(b, 10);
     expect(fit.chiSquare).toBeCloseTo(rss, 10);
     expect(fit.reducedChiSquare).toBeCloseTo(rss / 4, 10);
@@ -171,7 +171,7 @@ describe('statistics', () => {
     expect([...fit.fitted]).toEqual(x.map((xi) => expect.closeTo(meanY + b * (xi - meanX), 10)));
   });
 
-  it('of a line have the bands of the textbook', () => {
+  it('statistics of a line have the bands of the textbook', () => {
     const t975 = 2.7764451051977987; // of 4 degrees of freedom
     const { values: predicted, standardErrors, confidence, prediction } = fit.predict([0, 3.5, 10]);
     [0, 3.5, 10].forEach((at, i) => {
@@ -284,7 +284,7 @@ describe('quantiles of Student’s t are those of SciPy 1.17', () => {
 });
 
 describe('data', () => {
-  it('of several variables, and a model of all points at once', () => {
+  it('curveFit takes data of several variables, and a model of all points at once', () => {
     const points = t.flatMap((u) => [0, 1, 2].map((v) => [u, v] as const));
     const values = points.map(([u, v]) => 2 * Math.exp(-u) + 3 * v);
     const fit = curveFit(
@@ -318,7 +318,7 @@ describe('data', () => {
     expect(String(fit)).toMatch(/Points: +28 \(2 missing left out\)/);
   });
 
-  it('with outliers, by a robust loss', () => {
+  it('curveFit fits data with outliers by a robust loss', () => {
     const spoilt = y.map((value, i) => (i % 10 === 3 ? value + 2 : value));
     const [plain, robust] = (['linear', 'cauchy'] as const).map((loss) =>
       curveFit(decay, t, spoilt, [3, 1, 1.2], { loss, scale: 0.1 }),
@@ -446,7 +446,7 @@ describe('curveFit refuses, by name,', () => {
     ],
     ['an option that is none', { options: { bounds: [] } }, /bounds: no such option/],
     ['an unknown loss', { options: { loss: 'l1' } }, /loss: must be 'linear' or/],
-  ])('%s', (_, change, message) => {
+  ])('curveFit refuses by name: %s', (_, change, message) => {
     expect(call(change)).toThrow(message);
   });
 

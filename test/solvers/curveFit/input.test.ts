@@ -12,7 +12,7 @@ const read = (p0: unknown, options: object = {}) =>
   readParameters(p0 as Start, { ...none, ...options }, 'here');
 
 describe('parameters', () => {
-  it('of a list are p0, p1, … and stay a list', () => {
+  it('parameters of a list are p0, p1, … and stay a list', () => {
     for (const p0 of [[3, 1], Float32Array.of(3, 1)]) {
       const { names, start, varied, tied, isFixed, lower, upper, present, expand } = read(p0);
       expect({ names, varied, tied, isFixed }).toEqual({
@@ -29,7 +29,7 @@ describe('parameters', () => {
     }
   });
 
-  it('of an object have its names', () => {
+  it('parameters of an object have its names', () => {
     const { names, present, expand } = read({ rate: 3, base: 1 });
     expect(names).toEqual(['rate', 'base']);
     expect(present(expand(Float64Array.of(8, 9)))).toEqual({ rate: 8, base: 9 });
@@ -177,7 +177,7 @@ describe('data', () => {
     expect(weights({ weights: Float32Array.of(1, 4, 9) })).toEqual([[1, 2, 3], null]);
   });
 
-  it('without what is missing, where that is wanted', () => {
+  it('missing data are left out where that is wanted', () => {
     const skipped = data({
       xdata: [1, null, 3, 4, 5, 6, [NaN], undefined],
       ydata: [10, 20, NaN, 40, undefined, 60, 70, 80],
@@ -252,7 +252,7 @@ describe('data', () => {
     expect(refused()).toBe(message);
   });
 
-  it('to predict at are as the points of the fit are', () => {
+  it('points to predict at have the form of the points of the fit', () => {
     const predictable = (points: unknown, fitted: (number | number[])[]) => () => checkPoints(points, fitted);
     expect(predictable([1, 2], [3, 4])).not.toThrow();
     expect(predictable([[1, 2]], [[3, 4]])).not.toThrow();
@@ -284,7 +284,7 @@ describe('quantiles of Student’s t', () => {
         return 2 * Math.sqrt(Math.cos(Math.acos(Math.sqrt(alpha)) / 3) / Math.sqrt(alpha) - 1);
       },
     ],
-  ])('with %d degrees of freedom have a closed form', (degrees, quantile) => {
+  ])('quantiles of Student’s t with %d degrees of freedom have a closed form', (degrees, quantile) => {
     for (const level of levels) {
       const error = studentQuantile(level, degrees) / quantile(level) - 1;
       expect(Math.abs(error) * level * (1 - level)).toBeLessThan(1e-14);
@@ -307,7 +307,7 @@ describe('quantiles of Student’s t', () => {
     }
   });
 
-  it('of the normal distribution leave 1 − level beyond them, however near to 1', () => {
+  it('quantiles of Student’s t of the normal distribution leave 1 − level beyond them, however near to 1', () => {
     const density = (z: number) => Math.sqrt(2 / Math.PI) * Math.exp((-z * z) / 2);
     for (const level of [1e-6, 0.1, 0.95, 0.997, 0.9973, 0.9974, 0.998, 1 - 1e-6, 1 - 1e-12, 1 - 2 ** -53]) {
       const z = studentQuantile(level, Infinity);

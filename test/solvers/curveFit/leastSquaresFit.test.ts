@@ -163,7 +163,7 @@ describe('leastSquaresFit names mistakes', () => {
       [residuals, start, { fixed: ['z'] }],
       /leastSquaresFit: fixed: no parameter "z"/,
     ],
-  ])('%s', (_, args, message) => {
+  ])('leastSquaresFit names mistakes: %s', (_, args, message) => {
     expect(() => call(args[0], args[1], ...(args.length > 2 ? [args[2]] : []))).toThrow(message);
   });
 

@@ -137,7 +137,7 @@ describe('the linear model of a fit', () => {
     );
   });
 
-  it('by differences stays within the bounds', () => {
+  it('the linear model of a fit by differences stays within the bounds', () => {
     const { fit, points } = fitOf({ hasJacobian: false });
     fit.upper.set(x);
     linearizeAt(fit, Float64Array.from(x), 'rough');

@@ -63,7 +63,7 @@ describe('a model', () => {
     expect(seen).toEqual(points.map(() => ({ a: 1, b: 7, c: 14 })));
   });
 
-  it('in order is refused, too, if it writes into its parameters', () => {
+  it('a model that takes its parameters in order is refused, too, if it writes into them', () => {
     expect(refusal(() => valuesOf((_x: number, p: Float64Array) => (p[1] = 4), inOrder()))).toBe(
       'TypeError: curveFit: model wrote into its parameters (p1 was -1 and is 4); it must only read them.',
     );
@@ -145,7 +145,7 @@ describe('derivatives', () => {
     expect(derivativesOf(all, byName(), true)).toEqual(expectedSlopes);
   });
 
-  it('of fixed parameters are left out, and need not be given', () => {
+  it('derivatives of fixed parameters are left out, and need not be given', () => {
     const set = byName({ fixed: ['b'] });
     const two = Float64Array.of(2, 3);
     const part = points.flatMap((x) => [x * x, 6]);
@@ -155,7 +155,7 @@ describe('derivatives', () => {
     );
   });
 
-  it('by tied parameters count for those that they depend on', () => {
+  it('derivatives by tied parameters count for those that they depend on', () => {
     const set = byName({ tied: { c: ({ a, b }: Named) => a * a - b } });
     const two = Float64Array.of(2, -1); // c = 5, dc/da = 4, dc/db = −1
     const found = derivativesOf(slopes, set, false, two);
@@ -192,7 +192,7 @@ describe('derivatives', () => {
     expect(refusal(() => derivativesOf(jacobian, byName(), vectorized))).toBe(message);
   });
 
-  it('of a fixed parameter are refused, too, if they are no number', () => {
+  it('derivatives of a fixed parameter are refused, too, if they are no number', () => {
     const set = byName({ fixed: ['b'] });
     const wrong = () => ({ a: 1, b: null, c: 2 });
     expect(refusal(() => derivativesOf(wrong, set, false, Float64Array.of(2, 3)))).toBe(
@@ -229,12 +229,12 @@ describe('derivatives are compared with differences at the start', () => {
     return refusal(() => checkSlopes(problem, data, set));
   };
 
-  it('and pass if they are right', () => {
+  it('derivatives are compared with differences at the start, and pass if they are right', () => {
     expect(checked((_, row) => row)).toBe('nothing');
     expect(checked((_, row) => row, ['a'])).toBe('nothing');
   });
 
-  it('and are named with the point, the parameter and both numbers', () => {
+  it('derivatives are compared with differences at the start, and are named with the point, the parameter and both numbers', () => {
     expect(checked((i, [a, b, c]) => (i === 1 ? [a, 7, c] : [a, b, c]))).toBe(
       'RangeError: curveFit: jacobian gives 7 for the derivative by b at point 1 (x = 2); by differences of the model it is 2.00000. Correct it, or leave it out.',
     );
@@ -247,12 +247,15 @@ describe('derivatives are compared with differences at the start', () => {
     [0, 0, 'a at point 0 (x = 0.5)', NaN],
     [1, 2, 'c at point 1 (x = 2)', Infinity],
     [2, 1, 'b at point 2 (x = 3)', -Infinity],
-  ])('and are named where they are not finite: row %d, column %d', (row, column, place, bad) => {
-    const text = checked((i, all) => all.map((slope, j) => (i === row && j === column ? bad : slope)));
-    expect(text).toBe(
-      `RangeError: curveFit: jacobian gives ${bad} for the derivative by ${place} at p0; start where all derivatives are finite.`,
-    );
-  });
+  ])(
+    'derivatives are compared with differences at the start, and are named where they are not finite: row %d, column %d',
+    (row, column, place, bad) => {
+      const text = checked((i, all) => all.map((slope, j) => (i === row && j === column ? bad : slope)));
+      expect(text).toBe(
+        `RangeError: curveFit: jacobian gives ${bad} for the derivative by ${place} at p0; start where all derivatives are finite.`,
+      );
+    },
+  );
 });
 
 describe('a function that writes into its points', () => {

@@ -94,7 +94,7 @@ function randomFit(seed: number) {
 const FITS = 60;
 
 describe('a fit agrees with plain code', () => {
-  it.each(Array.from({ length: FITS }, (_, seed) => seed))('%d', (seed) => {
+  it.each(Array.from({ length: FITS }, (_, seed) => seed))('a fit agrees with plain code: %d', (seed) => {
     const { model, truth, t, y, options, sigmaAt, random, loss, scale, absoluteSigma } = randomFit(seed);
     const isVectorized = 'vectorized' in options;
     const n = truth.length;

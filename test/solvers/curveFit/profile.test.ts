@@ -173,15 +173,18 @@ describe('the profile of one of several unknowns', () => {
     return Math.hypot(...rest);
   };
 
-  it.each([0, 1, 2])('of a linear model is t·s over its distance from the others: unknown %d', (k) => {
-    const half = (2 * Math.sqrt(0.3)) / distance(k);
-    for (const hasJacobian of [true, false]) {
-      const residuals: Residuals = hasJacobian ? linear : (x, r) => linear(x, r, null);
-      const given = { residuals, m: 4, theta: [0, 0, 0], hasJacobian, variance: 0.3, quantile: 2 };
-      const { lower, upper } = profile(given, k);
-      expect([lower / half, upper / half]).toEqual([near(-1), near(1)]);
-    }
-  });
+  it.each([0, 1, 2])(
+    'the profile of an unknown of a linear model is t·s over its distance from the others: unknown %d',
+    (k) => {
+      const half = (2 * Math.sqrt(0.3)) / distance(k);
+      for (const hasJacobian of [true, false]) {
+        const residuals: Residuals = hasJacobian ? linear : (x, r) => linear(x, r, null);
+        const given = { residuals, m: 4, theta: [0, 0, 0], hasJacobian, variance: 0.3, quantile: 2 };
+        const { lower, upper } = profile(given, k);
+        expect([lower / half, upper / half]).toEqual([near(-1), near(1)]);
+      }
+    },
+  );
 
   it('keeps the others within their bounds', () => {
     // Unbounded, b follows to a/2 and f is a²/2; with b ≤ 0, f is a² above 0.

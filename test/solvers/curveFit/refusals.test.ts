@@ -53,7 +53,7 @@ describe('curveFit refuses in these words', () => {
       [(at: number, [a, b]: Float64Array) => (at === 3 ? -Infinity : a + b * at), t, y, [1, 0]],
       'the model is infinite at point 3 (x = 3) for p0; start where it is finite at every point.',
     ],
-  ])('%s', (_, args, message) => {
+  ])('curveFit refuses in these words: %s', (_, args, message) => {
     let caught: unknown;
     try {
       call(...args);

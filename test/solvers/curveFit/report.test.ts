@@ -81,7 +81,7 @@ describe('the report of a fit', () => {
     expect(section('Data', { skipped: 3 })[0]).toBe('    Points:              12 (3 missing left out)');
   });
 
-  it('without R² is one of residuals', () => {
+  it('the report of a fit without R² is one of residuals', () => {
     const { rSquared: _, ...residuals } = fit;
     const report = reportOf(residuals).split('\n');
     expect(report[4]).toBe('    Residuals:           12');

@@ -28,7 +28,7 @@ describe('the compiler knows the names of the parameters of a fit', () => {
     expect(line.parameters.a).toBeUndefined();
   });
 
-  it('in fixed, tied, lower and upper', () => {
+  it('the compiler knows the names of the parameters of a fit in fixed, tied, lower and upper', () => {
     // @ts-expect-error -- there is no such parameter
     expect(() => curveFit(decay, t, y, start, { fixed: ['typo'] })).toThrow('fixed: no parameter "typo"');
     // @ts-expect-error -- there is no such parameter
@@ -42,7 +42,7 @@ describe('the compiler knows the names of the parameters of a fit', () => {
     expect(residuals).toThrow('fixed: no parameter "typo"');
   });
 
-  it('and options typed without a start fit every start', () => {
+  it('the compiler knows the names of the parameters of a fit, and options typed without a start fit every start', () => {
     const options: CurveFitOptions = { fixed: ['rate'], upper: { a: 9 }, maxTime: undefined };
     expect(curveFit(decay, t, y, start, options).parameters.rate).toBe(1);
   });

@@ -107,7 +107,7 @@ describe('an obstacle', () => {
     expect(state.obstacle).toBe('jacobianGram at row 1, column 0, is NaN at x = [0, 0, 0, 0].');
   });
 
-  it('by an error of JJᵀ leaves a model that is not ready', () => {
+  it('an error of JJᵀ leaves a model that is not ready', () => {
     const state = stateWith();
     const failing = problemWith({
       jacobianGram() {

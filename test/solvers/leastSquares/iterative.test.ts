@@ -81,38 +81,41 @@ describe('a step by products', () => {
     [9, 5, 0.3, [0, 3]],
     [6, 6, 10, [5]],
     [5, 1, 0.1, []],
-  ])('of %d residuals and %d unknowns at λ = %d is that of the damped system', (m, n, damping, held) => {
-    const { J, r, problem, signed } = systemOf(m, n, 10 * m + n);
-    const state = stateOf(m, n);
-    const scale = Array.from({ length: n }, (_, j) => 0.5 + j);
-    const free = scale.map((_, j) => j).filter((j) => !held.includes(j));
-    expect(runUnguarded(iterative.linearize(state, null, false), problem)).toBe(true);
-    const f = r.reduce((sum, value) => sum + value * value, 0);
-    expect(state.f).toBeCloseTo(f, 12);
-    scale.forEach((_, j) => {
-      const along = J.reduce((sum, row, i) => sum + 2 * row[j] * r[i], 0);
-      expect(state.gradient[j]).toBeCloseTo(along, 12);
-    });
-    state.scale.set(scale);
-    for (const j of held) state.free[j] = 0;
-    iterative.prepare(state);
-    for (const lambda of [damping, 4 * damping]) {
-      state.damping = lambda;
-      const decrease = runUnguarded(iterative.solve(state), problem);
-      const step = plainStep(J, r, lambda, scale, free);
-      step.forEach((value, j) => expect(state.step[j]).toBeCloseTo(value, 9));
-      const slope = J.map((row) => row.reduce((sum, a, j) => sum + a * step[j], 0));
-      slope.forEach((value, i) => expect(state.slope[i]).toBeCloseTo(value, 9));
-      const rest = r.reduce((sum, value, i) => sum + (value + slope[i]) ** 2, 0);
-      expect(decrease).toBeCloseTo(f - rest, 9);
-    }
-    // δ₂ is found in the space of δ₁, which is the whole one if m ≥ n.
-    if (m < n) return;
-    state.curvature.forEach((_, i) => (state.curvature[i] = signed()));
-    runUnguarded(iterative.solveAgain(state), problem);
-    const second = plainStep(J, state.curvature, 4 * damping, scale, free);
-    second.forEach((value, j) => expect(state.second[j]).toBeCloseTo(value, 8));
-  });
+  ])(
+    'a step by products of %d residuals and %d unknowns at λ = %d is that of the damped system',
+    (m, n, damping, held) => {
+      const { J, r, problem, signed } = systemOf(m, n, 10 * m + n);
+      const state = stateOf(m, n);
+      const scale = Array.from({ length: n }, (_, j) => 0.5 + j);
+      const free = scale.map((_, j) => j).filter((j) => !held.includes(j));
+      expect(runUnguarded(iterative.linearize(state, null, false), problem)).toBe(true);
+      const f = r.reduce((sum, value) => sum + value * value, 0);
+      expect(state.f).toBeCloseTo(f, 12);
+      scale.forEach((_, j) => {
+        const along = J.reduce((sum, row, i) => sum + 2 * row[j] * r[i], 0);
+        expect(state.gradient[j]).toBeCloseTo(along, 12);
+      });
+      state.scale.set(scale);
+      for (const j of held) state.free[j] = 0;
+      iterative.prepare(state);
+      for (const lambda of [damping, 4 * damping]) {
+        state.damping = lambda;
+        const decrease = runUnguarded(iterative.solve(state), problem);
+        const step = plainStep(J, r, lambda, scale, free);
+        step.forEach((value, j) => expect(state.step[j]).toBeCloseTo(value, 9));
+        const slope = J.map((row) => row.reduce((sum, a, j) => sum + a * step[j], 0));
+        slope.forEach((value, i) => expect(state.slope[i]).toBeCloseTo(value, 9));
+        const rest = r.reduce((sum, value, i) => sum + (value + slope[i]) ** 2, 0);
+        expect(decrease).toBeCloseTo(f - rest, 9);
+      }
+      // δ₂ is found in the space of δ₁, which is the whole one if m ≥ n.
+      if (m < n) return;
+      state.curvature.forEach((_, i) => (state.curvature[i] = signed()));
+      runUnguarded(iterative.solveAgain(state), problem);
+      const second = plainStep(J, state.curvature, 4 * damping, scale, free);
+      second.forEach((value, j) => expect(state.second[j]).toBeCloseTo(value, 8));
+    },
+  );
 
   it('a D of 0 counts as 1', () => {
     const { J, r, problem } = systemOf(6, 3, 5);
@@ -196,7 +199,7 @@ describe('a step by products', () => {
     expect(runUnguarded(iterative.solve(state), exact)).toBe(NaN);
   });
 
-  it('of a matrix of low rank ends when nothing new is left', () => {
+  it('a step by products of a matrix of low rank ends when nothing new is left', () => {
     const u = [1, 2, -1, 3];
     const v = [2, 1, -1];
     const J = u.map((a) => v.map((b) => a * b));

@@ -47,7 +47,7 @@ describe('a linear model', () => {
     expect([...state.scale]).toEqual([20, 3]);
   });
 
-  it('of a trial point is accepted with its step, or not at all', () => {
+  it('the linear model of a trial point is accepted with its step, or not at all', () => {
     const { state, problem, run } = situation(undefined, true);
     run();
     state.trial.set([1, 2]);

@@ -250,8 +250,9 @@ describe('the next radius', () => {
     [Infinity, 1.5, 0.25],
     [0, 1.5, 0.5],
     [4, 3, 0.675],
-  ])('of a step with a bend of %d, of which %d is allowed, is %d of its length', (bend, most, part) =>
-    expect(unbentRadius(8, bend, most)).toBeCloseTo(8 * part, 12),
+  ])(
+    'the next radius of a step with a bend of %d, of which %d is allowed, is %d of its length',
+    (bend, most, part) => expect(unbentRadius(8, bend, most)).toBeCloseTo(8 * part, 12),
   );
 });
 
@@ -295,7 +296,7 @@ describe('the damping after a step that was taken', () => {
     [0.76, 1 / 5, true],
     [1.24, 1 / 5, true],
     [1.25, 1 / 5, false],
-  ])('of gain ratio %d is %d times as large', (gain, factor, isStraight) => {
+  ])('the damping after a step of gain ratio %d is %d times as large', (gain, factor, isStraight) => {
     const state = stateOf({ damping: 3, growth: 64, isStraight: !isStraight });
     relax(state, gain, 1e-20);
     expect(state).toMatchObject({ growth: 2, isStraight });

@@ -44,36 +44,41 @@ describe('eigenbases', () => {
     [9, 3],
     [1, 5],
     [3, 20],
-  ])('of a matrix [%i, %i] come to diagonalize its factors, the largest eigenvalue first', (rows, cols) => {
-    const problem = problemOf(layoutOf([weight(rows, cols)]));
-    const options = { frequency: 1, beta2: 0.999, learningRate: 1e-3 };
-    const state = startOf(problem, options);
-    const solver = soap(options);
-    const random = uniform(3);
-    for (let t = 0; t < 150; t++) {
-      // Axes of different lengths, rotated.
-      state.gradient.forEach((_, i, g) => {
-        const [row, col] = [Math.floor(i / cols), i % cols];
-        g[i] = (random() - 0.5) * 0.6 ** row * 0.7 ** col;
-      });
-      const [mixedRows, mixedCols] = [row2(rows), row2(cols)];
-      state.gradient.set(times(times(mixedRows, asMatrix(state.gradient, rows)), mixedCols).flat());
-      runSync(solver.step(state), still);
-    }
-    for (const side of [state.blocks[0].left, state.blocks[0].right]) {
-      if (side === null) continue;
-      const factor = factorOf(state, side);
-      const Q = rowsOf(state, side)!;
-      const largest = (a: Matrix) => Math.max(...a.flat().map(Math.abs));
-      expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(1e-13);
-      const D = times(times(transpose(Q), factor), Q);
-      const values = D.map((row, i) => row[i]);
-      const rest = D.map((row, i) => row.map((value, j) => (i === j ? 0 : value)));
-      expect(largest(rest)).toBeLessThan(3e-2 * trace(factor));
-      expect(values[0]).toBeGreaterThan(0.3 * trace(factor));
-      expect(values[0]).toBe(Math.max(...values));
-    }
-  });
+  ])(
+    'eigenbases of a matrix [%i, %i] come to diagonalize its factors, the largest eigenvalue first',
+    (rows, cols) => {
+      const problem = problemOf(layoutOf([weight(rows, cols)]));
+      const options = { frequency: 1, beta2: 0.999, learningRate: 1e-3 };
+      const state = startOf(problem, options);
+      const solver = soap(options);
+      const random = uniform(3);
+      for (let t = 0; t < 150; t++) {
+        // Axes of different lengths, rotated.
+        state.gradient.forEach((_, i, g) => {
+          const [row, col] = [Math.floor(i / cols), i % cols];
+          g[i] = (random() - 0.5) * 0.6 ** row * 0.7 ** col;
+        });
+        const [mixedRows, mixedCols] = [row2(rows), row2(cols)];
+        state.gradient.set(times(times(mixedRows, asMatrix(state.gradient, rows)), mixedCols).flat());
+        runSync(solver.step(state), still);
+      }
+      for (const side of [state.blocks[0].left, state.blocks[0].right]) {
+        if (side === null) continue;
+        const factor = factorOf(state, side);
+        const Q = rowsOf(state, side)!;
+        const largest = (a: Matrix) => Math.max(...a.flat().map(Math.abs));
+        expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(
+          1e-13,
+        );
+        const D = times(times(transpose(Q), factor), Q);
+        const values = D.map((row, i) => row[i]);
+        const rest = D.map((row, i) => row.map((value, j) => (i === j ? 0 : value)));
+        expect(largest(rest)).toBeLessThan(3e-2 * trace(factor));
+        expect(values[0]).toBeGreaterThan(0.3 * trace(factor));
+        expect(values[0]).toBe(Math.max(...values));
+      }
+    },
+  );
 
   it('wait for a gradient that is not 0', () => {
     const problem = problemOf(layoutOf([weight(3, 3)]));

@@ -179,7 +179,7 @@ describe('clipTo', () => {
     expect(result.norm).toBe(norm);
   });
 
-  it('of NaN without a limit is NaN', () => {
+  it('clipTo of NaN without a limit is NaN', () => {
     expect(clipTo(Float64Array.of(1, NaN), Infinity).norm).toBeNaN();
   });
 });

@@ -31,7 +31,7 @@ describe('in float32, the steps are those of float64 to rounding', () => {
     ['the right side', weight(50, 9), matrix(50, 9, false, true), { oneSided: true }],
     ['a vector', weight(11), matrix(1, 11, false, false), {}],
     ['a column', weight(11, 1), matrix(11, 1, true, false), {}],
-  ])('%s', (_name, spec, part, more) => {
+  ])('in float32, the steps are those of float64 to rounding: %s', (_name, spec, part, more) => {
     expect(farthest([spec], [part], { ...options, ...more }, 8, 'float32')).toBeLessThan(TOLERANCE);
   });
 

@@ -3,7 +3,7 @@ import { adam, layoutOf, minimize, runSync, soap, type Problem, type SoapOptions
 import { problemOf, startOf, weight } from './oracle.ts';
 
 describe('the layout and options of SOAP', () => {
-  it('without a layout it is Adam', () => {
+  it('SOAP without a layout is Adam', () => {
     const { p0, fg } = problemOf(layoutOf([weight(4, 5)]));
     const options = { learningRate: 0.02, beta1: 0.8, beta2: 0.9, weightDecay: 0.1, clipNorm: 5 };
     const limits = { maxIterations: 40 };
@@ -84,7 +84,7 @@ describe('the layout and options of SOAP', () => {
     expect(state.x).toEqual(good.x);
   });
 
-  it('in float32 rounds each point; on mini-batches asks for nothing', () => {
+  it('SOAP rounds each point in float32, and asks for nothing on mini-batches', () => {
     const problem = problemOf(layoutOf([weight(3, 4)]));
     const { layout } = problem.params!;
     const solver = soap();

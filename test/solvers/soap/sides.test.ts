@@ -39,7 +39,7 @@ describe('by default, the smaller a matrix, the longer the parts of its sides', 
     expect(r).toBe(right);
   });
 
-  it('of those with parts shorter than 64, only the inputs are rotated, if the layout tells them', () => {
+  it('of matrices with parts shorter than 64, only the inputs are rotated, if the layout tells them', () => {
     expect(rotatedSides(declared(10, 784), {}, 'float32')).toEqual([10, 112]);
     expect(rotatedSides(declared(130, 100), {}, 'float32')).toEqual([44, 50]);
     expect(rotatedSides(declared(130, 130), {}, 'float32')).toEqual([0, 26]);

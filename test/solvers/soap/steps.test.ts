@@ -110,7 +110,7 @@ describe('the steps of the paper', () => {
     ],
   ];
 
-  it.each(cases)('%s', (_name, spec, part, options) => {
+  it.each(cases)('SOAP takes the steps of the paper: %s', (_name, spec, part, options) => {
     const rate = { learningRate: 0.02, epsilon: 1e-4, ...options };
     expect(farthest([spec], [part], rate, 40)).toBeLessThan(1e-10);
   });
@@ -118,7 +118,7 @@ describe('the steps of the paper', () => {
   it.each([
     [10, 230],
     [1050, 430],
-  ])('after step 200, when only longer parts bring an estimate: frequency %d', (frequency, steps) => {
+  ])('after step 200, only longer parts bring an estimate: frequency %d', (frequency, steps) => {
     const options = { learningRate: 0.02, epsilon: 1e-4, frequency };
     expect(farthest([weight(4, 3)], [matrix(4, 3)], options, steps)).toBeLessThan(1e-10);
   });
@@ -186,9 +186,12 @@ describe('the steps of the paper', () => {
       partsOf(8, [0, 3], [0, 4, 8], false, true),
       { maxSide: 4 },
     ],
-  ])('by parts of sides above the limit: %s', (_name, spec, parts, more) => {
-    expect(farthest([spec], parts, { ...options, frequency: 20, ...more }, 40)).toBeLessThan(1e-10);
-  });
+  ])(
+    'SOAP takes the steps of the paper by parts of sides above the limit: %s',
+    (_name, spec, parts, more) => {
+      expect(farthest([spec], parts, { ...options, frequency: 20, ...more }, 40)).toBeLessThan(1e-10);
+    },
+  );
 
   const kernel = (shape: number[], filterAxes?: number[]): TensorSpec => ({
     name: 'kernel',
@@ -255,7 +258,7 @@ describe('the steps of the paper', () => {
       [matrix(4, 6), { ...matrix(1, 4, false, false, 24), turn: 1 }],
       {},
     ],
-  ])('with joinBias, a bias as %s', (_name, specs, parts, more) => {
+  ])('SOAP takes the steps of the paper with joinBias, a bias as %s', (_name, specs, parts, more) => {
     const given = { ...options, joinBias: true, ...more };
     expect(farthest(specs, parts, given, 40)).toBeLessThan(1e-10);
   });

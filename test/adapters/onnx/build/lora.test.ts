@@ -71,7 +71,7 @@ describe('merged weights give what the adapted file gives', () => {
       (g, input) => g.op('Gemm', [g.tanh(g.matmul(input, g.weight('w', [4, 4], 0.5))), 'w'], { transB: 1 }),
     ],
     ['a copy', (g, input) => g.matmul(input, g.op('Identity', [g.weight('w', [4, 3], 0.5)]))],
-  ])('%s', async (_, build) => {
+  ])('merged weights give what the adapted file gives: %s', async (_, build) => {
     const { bytes, adapted } = await trained(build);
     expect(distance(await run(mergeLora(bytes, adapted)), await run(adapted))).toBeLessThan(2e-6);
   });
