@@ -44,7 +44,7 @@ export function checkResume(
   const part = missingPart(state);
   if (part !== null) {
     throw new TypeError(
-      `${where}: resume: the state has no ${part}: it is damaged, or another release has made it. Omit resume to start from p0.`,
+      `${where}: resume: the state has no ${part}: it is damaged, or was made by another release. Omit resume to start from p0.`,
     );
   }
   const was = state.problem;

@@ -37,7 +37,7 @@ export function checkSolver(where: string, solver: Solver): void {
   );
 }
 
-/** @throws TypeError if p0 is not a Float64Array */
+/** Checks the type of a start. @throws TypeError if p0 is not a Float64Array */
 export function checkVector(where: string, p0: unknown): void {
   if (p0 instanceof Float64Array) return;
   throw new TypeError(
@@ -45,7 +45,7 @@ export function checkVector(where: string, p0: unknown): void {
   );
 }
 
-/** @throws RangeError unless m counts residuals */
+/** Checks a number of residuals. @throws RangeError unless m is one */
 export function checkResidualCount(where: string, m: unknown): void {
   if (Number.isInteger(m) && Number(m) >= 1) return;
   throw new RangeError(`${where}: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
@@ -116,7 +116,7 @@ function copyOnDemand(where: string, progress: Progress) {
   const get = (): Float64Array => {
     if (copy === undefined && isOver) {
       throw new RangeError(
-        `${where}: x of iteration ${iteration} was read after its callback had returned; the solver has written the next points there since. Read x within the callback: it is then a copy of its own.`,
+        `${where}: x of iteration ${iteration} was read after its callback had returned; the solver has since written other points there. Read x inside the callback, where it is a copy.`,
       );
     }
     return (copy ??= x.slice());

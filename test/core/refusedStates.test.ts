@@ -96,7 +96,7 @@ describe('a state', () => {
   ])('a state without its %s is damaged: %j %j', (part, change, iterate) => {
     expect(() => check(stateWith(change, iterate))).toThrow(
       new TypeError(
-        `here: resume: the state has no ${part}: it is damaged, or another release has made it. Omit resume to start from p0.`,
+        `here: resume: the state has no ${part}: it is damaged, or was made by another release. Omit resume to start from p0.`,
       ),
     );
   });

@@ -87,7 +87,7 @@ describe('a start is refused with advice', () => {
       const read = () => progress.x;
       expect(read).toThrow(RangeError);
       expect(read).toThrow(
-        `minimize: x of iteration ${k} was read after its callback had returned; the solver has written the next points there since. Read x within the callback: it is then a copy of its own.`,
+        `minimize: x of iteration ${k} was read after its callback had returned; the solver has since written other points there. Read x inside the callback, where it is a copy.`,
       );
     }
   });

@@ -133,7 +133,7 @@ function called(residuals: () => tf.Tensor): tf.Tensor {
     // The engine finds no data: "Cannot read properties of undefined (reading 'backend')".
     if (!(error instanceof TypeError && error.message.includes("'backend'"))) throw error;
     throw new TypeError(
-      'leastSquaresProblem: residuals used a tensor that is disposed; data must stay: those made inside tf.tidy need tf.keep.',
+      'leastSquaresProblem: residuals used a disposed tensor; keep the data alive: tensors made inside tf.tidy need tf.keep.',
       { cause: error },
     );
   }
@@ -142,7 +142,7 @@ function called(residuals: () => tf.Tensor): tf.Tensor {
 function checked(values: tf.Tensor): tf.Tensor {
   if (values instanceof tf.Tensor && values.isDisposed) {
     throw new TypeError(
-      'leastSquaresProblem: residuals returned a tensor that is disposed; return it as it is: it is disposed of after each evaluation.',
+      'leastSquaresProblem: residuals returned a disposed tensor; return it without disposing of it, which is done after each evaluation.',
     );
   }
   if (values instanceof tf.Tensor && values.dtype === 'float32' && values.size > 0) return values;

@@ -389,7 +389,7 @@ test('a spectrum that is longer than its signal is refused', () => {
 
 test('a determinant of more than 64 rows is refused', () => {
   const bytes = modelFrom({ inputs: { x: [65, 65] }, outputs: { y: [] }, nodes: [node('Det', ['x'], 'y')] });
-  expect(() => differentiate(bytes, { loss: squares, wrt: ['x'] })).toThrow('64 are the most');
+  expect(() => differentiate(bytes, { loss: squares, wrt: ['x'] })).toThrow('the largest may have 64');
 });
 
 describe('a model with ops of ai.onnx.ml only', () => {

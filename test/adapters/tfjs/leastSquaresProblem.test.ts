@@ -111,9 +111,9 @@ describe('leastSquaresProblem names mistakes', () => {
       r.dispose();
       return r;
     };
-    expect(() => make().changing(dispose)).toThrow(/residuals returned a tensor that is disposed/);
+    expect(() => make().changing(dispose)).toThrow(/residuals returned a disposed tensor/);
     expect(() => minimize(make().changing(dispose, 3), levenbergMarquardt())).toThrow(
-      /residuals returned a tensor that is disposed/,
+      /residuals returned a disposed tensor/,
     );
   });
 
@@ -123,7 +123,7 @@ describe('leastSquaresProblem names mistakes', () => {
     const residuals = () => variables[3].sum().mul(y).sub(y);
     const problem = leastSquaresProblem(residuals, [variables[3]]);
     y.dispose();
-    const message = /residuals used a tensor that is disposed; data must stay/;
+    const message = /residuals used a disposed tensor; data must stay/;
     expect(() => minimize(problem, levenbergMarquardt())).toThrow(message);
     expect(() => leastSquaresProblem(residuals, [variables[3]])).toThrow(message);
   });

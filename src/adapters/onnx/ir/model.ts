@@ -26,13 +26,13 @@ export function checkBytes(where: string, bytes: unknown): void {
 /** A decoded model, whose graph may be changed. */
 export type Model = ModelProto & { graph: GraphProto };
 
-/** Files that nobody else can change, so that their tensors may be views of them. */
+/** Files that no caller can change, so that their tensors may be views of them. */
 const ownFiles = new WeakSet<Uint8Array>();
 
 /** Returns a copy of a file that {@link decodeModel} reads without another copy; whoever gets it must not write into it. */
 export const ownFile = (bytes: Uint8Array): Uint8Array => ownedFile(new Uint8Array(bytes));
 
-/** Marks a file that nobody else has, as {@link ownFile} does its copy. */
+/** Marks a file that no caller has, as {@link ownFile} marks its copy. */
 export function ownedFile(bytes: Uint8Array): Uint8Array {
   ownFiles.add(bytes);
   return bytes;
@@ -51,9 +51,12 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
     // A copy: the message's byte fields are views, and a Buffer's slice would alias the caller's memory.
     model = fromBinary(ModelProtoSchema, ownFiles.has(bytes) ? bytes : new Uint8Array(bytes));
   } catch (error) {
-    throw new OnnxError([fault('these bytes are not an ONNX model, or it is damaged: they do not parse.')], {
-      cause: error,
-    });
+    throw new OnnxError(
+      [fault('these bytes are not an ONNX model, or the file is damaged: they do not parse.')],
+      {
+        cause: error,
+      },
+    );
   }
   if (!hasGraph(model) || model.opsetImport.length === 0) {
     throw new OnnxError([fault('these bytes are not an ONNX model: they contain no graph or no opset.')]);

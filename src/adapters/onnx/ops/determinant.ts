@@ -18,7 +18,7 @@ const LARGEST = 64;
 const det: VjpRule = ({ g, inputs: [x], dy }) => {
   const size = g.shapeOf(x)?.at(-1);
   if (typeof size === 'number' && size > LARGEST)
-    refuse(`of a matrix of ${size} rows, it has no rule; ${LARGEST} are the most.`);
+    refuse(`it has no rule for matrices with ${size} rows; the largest may have ${LARGEST}.`);
   const rank = g.rank(x);
   const n = g.sizes(x, [-1]);
   const unit = g.eye(n, g.floatTypeOf(x));
