@@ -12,7 +12,7 @@ export interface Box {
   lower(i: number): number;
   /** Returns the upper bound of element i. */
   upper(i: number): number;
-  /** @throws RangeError if a bound does not have one element for each of the n unknowns */
+  /** Checks the lengths of the bounds. @throws RangeError if one does not have one element for each of the n unknowns */
   checkLength(n: number): void;
 }
 

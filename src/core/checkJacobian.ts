@@ -194,7 +194,7 @@ function* compare({ where, x, residuals, precision, hasProducts }: Subject) {
   return { found, adjoint: isWhole ? null : yield* adjointOfRandom(x, m, precision) };
 }
 
-/** @throws TypeError, RangeError if the problem or an option is wrong */
+/** Checks the arguments. @throws TypeError, RangeError if the problem or an option is wrong */
 function checkGiven(where: string, problem: AsyncProblem | Problem, options: CheckJacobianOptions): void {
   if (typeof problem?.residuals !== 'function') {
     throw new TypeError(

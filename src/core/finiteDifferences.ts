@@ -113,7 +113,7 @@ export function finiteDifferencesAsync(
   };
 }
 
-/** A function, and the points at which its gradient wants it. */
+/** A function, and the points at which a gradient needs it. */
 interface Source {
   readonly facts: Omit<Problem, 'fg'>;
   readonly calls: () => number;

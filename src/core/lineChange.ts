@@ -18,7 +18,7 @@ const TOLERANCE = 0.15;
 const TRUSTED = 0.02;
 /** The same, as a fraction of the change of the values. */
 const CERTAIN = 1e-3;
-/** The middle of a line lies within this fraction of its length around the center; otherwise Simpson's rule does not hold. */
+/** Simpson's rule is used if the middle point lies within this fraction of the line's length around its center. */
 const OFF_CENTER = 0.25;
 
 /** Facts that set the rounding of f. */

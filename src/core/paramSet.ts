@@ -32,7 +32,7 @@ export interface GradSet extends ParamSet {}
  *
  * @param data - `[n]`, used in place, not copied; a `Float32Array` rounds its values
  * @param layout - of length n; default: one tensor, `x`, of shape `[n]`
- * @throws TypeError if data or layout are malformed @throws RangeError if the lengths differ, or the layout does not add up
+ * @throws TypeError if data or layout are malformed @throws RangeError if the lengths differ, or the layout does not fill the vector
  */
 export function vectorParams(data: Float64Array | Float32Array, layout?: Layout): ParamSet {
   if (typeof data?.length !== 'number') {

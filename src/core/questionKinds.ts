@@ -4,7 +4,7 @@ import type { Question } from './question.ts';
 export interface QuestionKind {
   /** Names of the buffers that the problem's method reads, in the order of its parameters. */
   readonly inputs: readonly string[];
-  /** Names of the buffers that it then writes; one that is null is not wanted. */
+  /** Names of the buffers that the method writes; a buffer that is null is left out. */
   readonly outputs: readonly string[];
   /**
    * If the question counts as an evaluation of f: the output that makes it one of ∇f, too, unless it is null. Null for others.

@@ -17,7 +17,7 @@ export interface FastOperations {
   /** Length of the vectors. */
   readonly length: number;
   dot(a: Float64Array, b: Float64Array): number;
-  /** Absent where no solver needs it. */
+  /** `out ← x + alpha·s`; absent if no solver needs it. */
   addScaled?(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void;
   normInf(x: Float64Array): number;
 }

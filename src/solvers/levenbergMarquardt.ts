@@ -67,7 +67,7 @@ export interface LevenbergMarquardtOptions {
   readonly differences?: 'auto' | Scheme | undefined;
   /**
    * Solution of a step: `'dense'` with the Jacobian and a factorization; `'dual'` with JJᵀ and a factorization, for problems
-   * that have `jacobianGram`, without bounds and scaling by columns; or `'iterative'` with products Jv and Jᵀu alone, for
+   * that have `jacobianGram`, without bounds and scaling by columns; or `'iterative'` with only products Jv and Jᵀu, for
    * problems that have `jacobianVector` and `vectorJacobian`.
    *
    * @defaultValue `'auto'`: `'dual'` where the problem has JJᵀ, and m ≤ n residuals are some hundred to 2289; `'iterative'` where the problem has these, and J takes more than a gigabyte or a step more than

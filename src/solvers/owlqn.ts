@@ -29,7 +29,7 @@ export interface OwlqnState extends LineState {
 /**
  * Orthant-wise L-BFGS: minimizes f(x) + λ‖x‖₁ for smooth f. Elements that do not matter become exactly 0.
  *
- * Curvature is learned from f alone. Each step stays in one orthant, where the penalty is linear, and is
+ * Curvature is learned only from f. Each step stays in one orthant, where the penalty is linear, and is
  * found by backtracking. `result.f` is f + λ‖x‖₁, and `gradientNorm` the norm of the pseudo-gradient, the
  * smallest subgradient.
  *

@@ -122,7 +122,11 @@ const finiteSteps = integerIn(1, Number.MAX_SAFE_INTEGER);
 
 const defaultWarmup = (steps: number): number => Math.floor(steps / 20);
 
-/** @param left - steps that must follow these parts */
+/**
+ * Checks that the parts of a schedule fit into its steps.
+ *
+ * @param left - steps that must follow these parts
+ */
 function checkFits(where: string, parts: Record<string, number>, steps: number, left = 0): void {
   const sum = Object.values(parts).reduce((a, b) => a + b);
   if (sum <= steps - left) return;

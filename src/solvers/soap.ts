@@ -30,16 +30,16 @@ export interface SoapState extends Iterate {
 /**
  * SOAP: Adam in the eigenbasis of Shampoo's curvature factors. One evaluation a step, no line search; for mini-batches.
  *
- * It needs the shapes of the tensors, which a problem's `params` give; vectors, and all of x where there are no `params`,
- * get Adam. A gradient that is not finite, or so large that its square is not, moves nothing: the step fails with
+ * It needs the shapes of the tensors, which a problem's `params` give; for vectors, and for all of x
+ * without `params`, it is Adam. A gradient that is not finite, or so large that its square is not, moves nothing: the step fails with
  * `nonFinite` and is counted in `skipped`.
  *
  * Departures from the paper: bases begin as the axes and mix ever longer parts of a side; their first refreshes come sooner and
  * estimate the second moments; and a power step adds 2⁻³⁶ of the mean eigenvalue to the factor, so that directions without
  * a gradient keep their basis vectors.
  *
- * @throws RangeError naming every option that is wrong; at the start of a solve, if the layout of the tensors does not add
- *   up
+ * @throws RangeError naming every option that is wrong; at the start of a solve, if the tensors of the layout do not
+ *   fill x
  *
  * @example
  * ```js

@@ -281,7 +281,7 @@ export class Dispatcher {
     this.#cleanups.add(cleanup);
   }
 
-  /** Removes the messages, and the queue if nobody else has jobs in it. */
+  /** Removes the messages, and the queue unless others have jobs in it. */
   async #tidy(): Promise<void> {
     await Promise.all(this.#cleanups);
     const keys = [...this.#messages.keys()];

@@ -181,7 +181,7 @@ async function openProblem(
   } satisfies BullmqProblem;
 }
 
-/** @throws TypeError if shards differ in precision */
+/** Checks that shards agree. @throws TypeError if they differ in precision */
 function checkFacts(where: string, facts: readonly ShardFacts[]): void {
   const [{ precision }] = facts;
   const other = facts.findIndex((fact) => fact.precision !== precision);

@@ -120,7 +120,7 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
   }
 }
 
-/** @throws TypeError if a module's result cannot be evaluated */
+/** Returns the evaluation of a module's result. @throws TypeError if it cannot be evaluated */
 function evaluatorOf(where: string, made: LandscapeSource): Evaluate {
   const params = 'params' in made ? made.params : undefined;
   const held = params?.copyInto(params.zeros());

@@ -211,7 +211,7 @@ export async function compute(
   }
 }
 
-/** @throws TypeError if an objective did not return a number */
+/** Returns f as bytes can hold it. @throws TypeError if an objective did not return a number */
 function valueOf(f: unknown): Float64Array {
   if (typeof f === 'number') return Float64Array.of(f);
   throw new TypeError(`fg must return a number, got ${show(f)}.`);

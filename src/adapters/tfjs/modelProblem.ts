@@ -70,7 +70,11 @@ export function modelProblem(
   return problemOf('modelProblem', model, x, y, options);
 }
 
-/** @param where - the function called, named in messages */
+/**
+ * Creates the problem of {@link modelProblem}.
+ *
+ * @param where - the function called, named in messages
+ */
 export function problemOf(
   where: string,
   model: tf.LayersModel,
@@ -127,7 +131,11 @@ export async function modelProblemAsync(
   return asyncProblemOf('modelProblemAsync', model, x, y, options);
 }
 
-/** @param where - the function called, named in messages */
+/**
+ * Creates the problem of {@link modelProblemAsync}.
+ *
+ * @param where - the function called, named in messages
+ */
 export async function asyncProblemOf(
   where: string,
   model: tf.LayersModel,

@@ -2,7 +2,7 @@ import { addScaled, dot } from '../../core/vector.ts';
 import { gaussian } from '../landscape/random.ts';
 import { symmetricEigen } from '../../core/symmetricEigen.ts';
 
-/** A box around a point of parameter space, or of a subspace through it, as [−1, 1]ᵖ. */
+/** A box around a point, in parameter space or in a subspace through the point, as [−1, 1]ᵖ. */
 export interface UnitBox {
   /** Dimension p of the box. */
   readonly dimensions: number;

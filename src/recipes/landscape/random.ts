@@ -4,7 +4,7 @@
  * xoshiro128** (Blackman and Vigna 2021, doi:10.1145/3460772) seeded by splitmix32, through the polar method
  * of Marsaglia and Bray (1964).
  *
- * @param seed - any finite number; its 53 bits all count
+ * @param seed - any finite number; all of its 53 bits are used
  */
 export function gaussian(seed: number): () => number {
   const uniform = uniformStream(seed);

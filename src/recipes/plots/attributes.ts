@@ -17,7 +17,7 @@ export interface FigureAttributes {
    * @defaultValue 14
    */
   fontSize?: number | undefined;
-  /** @defaultValue `'Helvetica, Arial, DejaVu Sans, sans-serif'` */
+  /** CSS font family. @defaultValue `'Helvetica, Arial, DejaVu Sans, sans-serif'` */
   fontFamily?: string | undefined;
   /** Color behind the figure, any CSS color, or `'none'`; text is light on dark colors. @defaultValue `'white'` */
   background?: string | undefined;

@@ -17,7 +17,7 @@ import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plo
  * Draws the loss against epochs, evaluations or seconds for several methods, with runs from several seeds each: the median
  * as a line, the quartiles as a band, and individual runs faintly behind.
  *
- * @param traces - methods; a run is `{ x, y }`, the `trace` of a `SolveResult`, or losses alone
+ * @param traces - methods; a run is `{ x, y }`, the `trace` of a `SolveResult`, or a list of losses
  * @throws RangeError for unknown or invalid attributes, or if x and y of a run differ in length
  * @throws TypeError if a trace or a run has another form
  * @example

@@ -101,7 +101,7 @@ export class Labels {
     return true;
   }
 
-  /** Returns the best place of a name, with its rank by what it is clear of and its distance; null if there is none. */
+  /** Returns the best place of a name, ranked by what it stays clear of and by its distance; null if there is none. */
   #placeFor(
     { width, height }: Pick<Label, 'width' | 'height'>,
     middle: readonly [number, number],

@@ -35,7 +35,7 @@ export const mostColumns = (n: number): number =>
 const krylovs = new WeakMap<LevenbergMarquardtState, Krylov>();
 
 /**
- * Solves the damped system by products Jv and Jᵀu alone, in a Krylov space of D⁻¹JᵀJD⁻¹: what conjugate gradients with
+ * Solves the damped system only by products Jv and Jᵀu, in a Krylov space of D⁻¹JᵀJD⁻¹: what conjugate gradients with
  * the preconditioner D² would find, for all λ at once.
  *
  * V is kept and made orthogonal at each step, so that small singular values count. Each pair of products is compared: Jv and

@@ -3,7 +3,7 @@ import type { Setting } from '../../core/solver.ts';
 import type { DampedSystem } from './dampedSystem.ts';
 import type { LinearModel } from './linearModel.ts';
 
-/** Way to solve for a step: with J and a factorization, with JJᵀ and a factorization, or with products alone. */
+/** Way to solve for a step: with J and a factorization, with JJᵀ and a factorization, or with products only. */
 export type Method = 'auto' | 'dense' | 'dual' | 'iterative';
 
 interface MethodOptions {
@@ -112,7 +112,7 @@ export function checkState(setting: Setting, { method, isPlain }: Omit<MethodOpt
   if (!isIterative) jacobianOf(setting.residualCount ?? 0, setting.n);
 }
 
-/** Returns the form of the steps: from JJᵀ, or by products with J alone. */
+/** Returns the form of the steps: from JJᵀ, or only by products with J. */
 function formOf(setting: Setting, method: Method, isPlain: boolean) {
   const { n, residualCount: m = 0, jacobianProducts = false } = setting;
   const isDual = usesDual(setting, method, isPlain);

@@ -82,9 +82,9 @@ function refresh(block: Block, steps: number, estimates: boolean, work: Workspac
 const partsOf = ({ left, right }: Block): number => (left?.part ?? 0) + (right?.part ?? 0);
 
 /**
- * Sets the second moments to what the factors tell of them in the present bases: vᵢⱼ = lᵢrⱼ / tr L, l and r being the mean squares
- * along the vectors of either basis, or in rows or columns of a side that is not rotated. Moments along former bases tell
- * little of new vectors, and steps along dominant ones would be too long.
+ * Estimates the second moments in the present bases from the factors: vᵢⱼ = lᵢrⱼ / tr L, where l and r are the mean squares
+ * along the vectors of the two bases, or in the rows or columns of a side that is not rotated. Moments along former bases say
+ * little about new vectors, and steps along dominant ones would be too long.
  */
 function estimateSquares(block: Block, work: Workspace): void {
   const { rows, cols, paddedCols, left, right, secondMoment } = block;

@@ -7,7 +7,7 @@ import { swap, type Workspace } from './workspace.ts';
 import type { Block } from './blocks.ts';
 import type { Side } from './side.ts';
 
-/** Writes the bases of a block, their vectors as columns, to their places, for {@link rotate}. */
+/** Copies the bases of a block, with their vectors as columns, to where {@link rotate} reads them. */
 export function loadBases({ left, right }: Block, work: Workspace): void {
   if (left) transposeBasis(left, work.left, work);
   if (right) transposeBasis(right, work.right, work);

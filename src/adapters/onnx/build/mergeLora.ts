@@ -58,7 +58,7 @@ export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: Fi
   return writeBack({ bytes: original, copies: [], externalData }, tensors);
 }
 
-/** @throws OnnxError if a weight is also read without A·B: merged, it would change there, too */
+/** Checks who reads a weight. @throws OnnxError if it is also read without A·B: merged, it would change there, too */
 function checkReaders(g: Network, weight: string, products: readonly Product[]): void {
   const other = otherReader(g, weight, products);
   if (other === undefined) return;

@@ -300,7 +300,7 @@ export class ModelWriter extends Builder {
     return this.#values.has(name);
   }
 
-  /** @throws OnnxError if the graph has no such value */
+  /** Checks that the graph has a value. @throws OnnxError if not */
   protected checkKnown(where: string, value: Value): void {
     if (!this.#values.has(value))
       wrong(
@@ -309,7 +309,7 @@ export class ModelWriter extends Builder {
       );
   }
 
-  /** @throws OnnxError if a name is not a name, or is taken */
+  /** Checks the name of a new value. @throws OnnxError if it is not a string with at least one character, or is taken */
   protected checkNew(where: string, name: string): void {
     if (typeof name !== 'string' || name === '') wrong(where, `a name must be a string, got ${show(name)}.`);
     if (this.#values.has(name))

@@ -18,13 +18,13 @@ export interface LayerOptions {
 
 /** Options of a convolution. */
 export interface ConvOptions extends LayerOptions {
-  /** @defaultValue `1` */
+  /** Distance between windows, along each axis. @defaultValue `1` */
   readonly stride?: number | undefined;
   /** Zeros around the image; `'same'` keeps its size at stride 1. @defaultValue `0` */
   readonly padding?: number | 'same' | undefined;
-  /** @defaultValue `1` */
+  /** Distance between the elements of a window, along each axis. @defaultValue `1` */
   readonly dilation?: number | undefined;
-  /** @defaultValue `1` */
+  /** Number of groups of channels that are convolved separately. @defaultValue `1` */
   readonly groups?: number | undefined;
 }
 

@@ -89,7 +89,7 @@ export interface Op extends Traits {
   /** Roles of the inputs that hold a layer's parameters. */
   readonly roles?: Roles;
   /**
-   * Inputs and outputs that may be integers with a derivative, by the straight-through estimator. An op with outputs alone
+   * Inputs and outputs that may be integers with a derivative, by the straight-through estimator. An op with only outputs
    * quantizes; a derivative passes on to no other output of it.
    */
   readonly integers?: { readonly inputs?: readonly number[]; readonly outputs?: readonly number[] };

@@ -87,7 +87,7 @@ export function convolutionInputs(g: Builder, node: NodeProto, attributes: Attri
   return g.swap(g.reshape(columns, join(g, [0], depth, g.product(outs))));
 }
 
-/** A convolution as a product of matrices: the weight with what the window sees. */
+/** A convolution as a product of matrices: the weight times the elements that each window sees. */
 export const convByColumns: Lowering = (g, node, attributes) => {
   const [x, w, bias] = node.input;
   const group = attributes.int('group', 1);

@@ -65,7 +65,7 @@ const rows = (g: Builder, x: Value) => g.reshape(x, g.concat([g.integers([-1]), 
 /** aᵀ·b over all steps and batches. */
 const outer = (g: Builder, a: Value, b: Value) => g.gemm(rows(g, a), rows(g, b), { transA: true });
 
-/** y = f(z): the state alone. */
+/** y = f(z): only the state. */
 export const rnnGradient: Cell = (direction) => {
   const { g, R, Y, before, dY, dLast, reverse, attributes } = direction;
   const relu = attributes.strings('activations')?.[0].toLowerCase() === 'relu';

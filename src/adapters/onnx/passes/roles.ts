@@ -39,7 +39,7 @@ export interface NoRole {
 const isWeight = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isNarrow(dataType);
 
 /**
- * Returns the values that the graph computes from constants alone, at least one of them a tensor of weights: weight
+ * Returns the values that the graph computes only from constants, at least one of them a tensor of weights: weight
  * normalization computes its weights so.
  */
 export function computedWeights(

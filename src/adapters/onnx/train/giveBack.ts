@@ -1,8 +1,8 @@
 /**
- * Memory that nobody reads any longer.
+ * Frees memory that is no longer read.
  *
  * onnxruntime-node (1.30) returns copies of all outputs, even of those that it was given tensors for. Left to the garbage
- * collector, several of them lie about, and the next is written to memory that is in no cache of the processor.
+ * collector, several of them stay in memory, and the next one is written to memory that is in no cache of the processor.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const LARGE_BYTES = 2 ** 15;
  * Frees the large arrays of results at once; they are empty afterwards.
  *
  * @param results - tensors in memory of their own
- * @param names - those that nobody reads any longer
+ * @param names - names of those that are no longer read
  */
 export function giveBack(results: OrtTensors, names: readonly string[]): void {
   free(

@@ -7,7 +7,7 @@ import { nodesBehind, separateSamples } from './separateSamples.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** Parameters whose derivatives have factors: a weight or an embedding table with the biases that are added, or biases. */
+/** Parameters whose derivatives are products of factors: a weight or an embedding table, with its biases, or only biases. */
 export interface Site {
   readonly kind: Use['kind'];
   /** Number of biases that are added in the same places. */

@@ -111,7 +111,7 @@ export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): Sh
   return { bytes: encodeModel(model), inputs: graph.input.map(({ name }) => name), outputs };
 }
 
-/** Builds the graph of the Hessian-vector products alone. */
+/** Builds the graph of the Hessian-vector products, without the loss and its gradient. */
 export function hessianGraph(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array {
   const { bytes: all, parameters } = differentiate(bytes, { ...options, hessianVector: true });
   const model = decodeModel(all);

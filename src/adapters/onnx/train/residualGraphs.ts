@@ -45,7 +45,7 @@ export interface ResidualGraphs {
   /** Shape of each residual value. */
   readonly shapes: readonly (readonly number[])[];
   readonly differentiated: Differentiated;
-  /** Graph of the residuals alone. */
+  /** Graph of only the residuals. */
   readonly residuals: Uint8Array;
   /** Graph of the residuals and the gradient of the sum of their squares. */
   readonly gradients: Uint8Array;

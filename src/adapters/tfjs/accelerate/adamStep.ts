@@ -9,7 +9,7 @@ export interface AdamVectors {
   readonly v: Float32Array;
 }
 
-/** Numbers of a step of Adam. */
+/** Coefficients of a step of Adam. */
 export interface AdamNumbers {
   readonly beta1: number;
   readonly beta2: number;

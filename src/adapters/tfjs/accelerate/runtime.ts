@@ -30,7 +30,7 @@ export class Runtime {
   private isFitting = false;
   private last: Promise<unknown> = Promise.resolve();
 
-  /** @throws Error naming the part of the model that is not supported */
+  /** Plans the graphs of a model. @throws Error naming the part of the model that is not supported */
   constructor(where: string, ort: Ort, model: tf.LayersModel, options: TrainerOptions) {
     this.ort = ort;
     this.model = model;

@@ -24,7 +24,7 @@ type Unseen = readonly [first: number, last: number];
 
 /**
  * Treatment of a gradient that is taken inside a loss and differentiated again: `'correct'` first puts the
- * tape in order, `'refuse'` throws if TensorFlow.js alone would lose a part of the derivative.
+ * tape in order, `'refuse'` throws if TensorFlow.js by itself would lose a part of the derivative.
  */
 export type NestedGradients = 'correct' | 'refuse';
 

@@ -22,7 +22,11 @@ export class LearningRate {
   readonly #maxChange: number | undefined;
   #bound: number;
 
-  /** @param solver - the rate of a solver that has one, or null */
+  /**
+   * Reads the rate from the options of an optimizer.
+   *
+   * @param solver - the rate of a solver that has one, or null
+   */
   constructor(
     className: string,
     options: {
@@ -42,7 +46,7 @@ export class LearningRate {
     return this.#solver === null ? this.#bound : this.#solver.value;
   }
 
-  /** @throws RangeError for what the option `learningRate` does not allow, or if there is a line search */
+  /** Changes the rate. @throws RangeError for what the option `learningRate` does not allow, or if there is a line search */
   set(learningRate: number | Schedule): void {
     const { learningRate: rule } = this.#solver === null ? commonRules : ratedRules;
     checkOptions<object>(this.#className, { learningRate }, { learningRate: rule });

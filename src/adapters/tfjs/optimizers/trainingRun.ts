@@ -153,7 +153,7 @@ export function trainingRun(
   };
 }
 
-/** @throws RangeError if layer constraints have moved a weight beyond the bounds, by more than rounding */
+/** Checks that x lies within the bounds. @throws RangeError if layer constraints have moved a weight beyond the bounds, by more than rounding */
 function checkWithin(name: string, box: Bounds | undefined, x: Float64Array): void {
   if (box === undefined) return;
   const slack = PROJECTION_TOLERANCE * normInf(x);

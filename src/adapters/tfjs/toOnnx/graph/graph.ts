@@ -56,7 +56,11 @@ export class OnnxGraph extends OpWriter {
   private readonly normalized = new Set<string>();
   private readonly moved = new Map<string, Value>();
 
-  /** @param isFed - true for the keys of weights that are inputs instead of initializers */
+  /**
+   * Starts a graph.
+   *
+   * @param isFed - true for the keys of weights that are inputs instead of initializers
+   */
   constructor(use: GraphUse = 'file', isFed: (key: unknown) => boolean = () => false) {
     super();
     this.use = use;
