@@ -123,7 +123,7 @@ describe('leastSquaresProblem names mistakes', () => {
     const residuals = () => variables[3].sum().mul(y).sub(y);
     const problem = leastSquaresProblem(residuals, [variables[3]]);
     y.dispose();
-    const message = /residuals used a disposed tensor; data must stay/;
+    const message = /residuals used a disposed tensor; keep the data alive/;
     expect(() => minimize(problem, levenbergMarquardt())).toThrow(message);
     expect(() => leastSquaresProblem(residuals, [variables[3]])).toThrow(message);
   });
