@@ -139,7 +139,7 @@ function liesSideBySide({ g, inputs: [x], attributes }: VjpContext): boolean {
   const auto = attributes.string('auto_pad', 'NOTSET');
   return (
     sizes.length === kernel.length &&
-    kernel.every((k, i) => k === strides[i]) &&
+    kernel.every((k, i) => k === strides[i] || k === sizes[i]) &&
     sizes.every((size, i) => typeof size === 'number' && size % kernel[i] === 0) &&
     !(attributes.ints('pads') ?? []).some((pad) => pad !== 0) &&
     !(attributes.ints('dilations') ?? []).some((dilation, i) => dilation !== 1 && kernel[i] !== 1) &&
