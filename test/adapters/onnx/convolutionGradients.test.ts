@@ -5,6 +5,7 @@ import * as ort from 'onnxruntime-node';
 import { gradientNameOf, graph, type LossFunction } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { differentiateGraph } from '../../../src/adapters/onnx/differentiate.ts';
+import { attributesOf } from '../../../src/adapters/onnx/ir/attributes.ts';
 import { inBlocks } from '../../../src/adapters/onnx/passes/blocked.ts';
 import { blockSize } from '../../../src/adapters/onnx/train/blocks.ts';
 import { direction, quiet, type Precision } from './harness.ts';
@@ -316,6 +317,38 @@ test.each([
   for (const batch of [3, 'N'] as const)
     expect(await errorOf(shape, 'float32', batch, rewrite)).toBeLessThan(1);
   expect(left).toBe(0);
+});
+
+test.each([
+  ['of a block', [2, 1], square([0, 0], 8, 3, { pad: 1 }), 1],
+  ['of few channels', [0, 1], square([3, 0], 6, 3, { pad: 1 }), 1],
+  ['of as few channels', [1, 1], square([0, 0], 8, 5, { pad: 2 }), 2],
+  ['to more filters', [1, 2], square([0, 0], 8, 3, { pad: 1 }), 1],
+  ['with uneven padding', [2, 1], { ...square([0, 0], 7, 3), kernel: [4, 2], pads: [2, 0, 0, 1] }, 1],
+  ['of two rows', [2, 1], { ...square([0, 0], 2, 3), kernel: [3, 1], pads: [1, 0, 1, 0] }, 1],
+  ['of odd height', [2, 1], square([0, 0], 7, 3, { pad: 1 }), 0],
+  ['with strides', [2, 1], square([0, 0], 8, 3, { stride: 2, pad: 1 }), 0],
+  ['with dilation', [2, 1], square([0, 0], 8, 3, { dilation: 2, pad: 2 }), 0],
+  ['whose window is one row', [2, 1], { ...square([0, 0], 8, 1), kernel: [1, 3], pads: [0, 1, 0, 1] }, 0],
+] as const)('half a block of filters is filled by two rows: %s', async (_, halves, given, expected) => {
+  const size = await blockSize(ort);
+  if (size === 0) return;
+  const [inner, outer] = halves.map((count, i) => (count * size) / 2 || given.channels[i]);
+  const shape = { ...given, channels: [inner, outer] as const };
+  let written = -1;
+  const rewrite = (bytes: Uint8Array) => {
+    const result = inBlocks(bytes, size);
+    const nodes = fromBinary(ModelProtoSchema, result).graph?.node ?? [];
+    written = nodes.filter(
+      (node) => node.domain !== '' && attributesOf(node).ints('strides')?.join() === '2,1',
+    ).length;
+    return result;
+  };
+  for (const batch of [1, 3, 'N'] as const)
+    expect(
+      await errorOf({ ...shape, batch: batch === 'N' ? 2 : batch }, 'float32', batch, rewrite),
+    ).toBeLessThan(1);
+  expect(written).toBe(expected);
 });
 
 test.each([

@@ -19,7 +19,9 @@ import { isStatic, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
+import { windowOf } from '../ir/window.ts';
 import { byPhases } from './blockedPhases.ts';
+import { byRows, pairsRows } from './blockedRows.ts';
 import { writeOnImages } from './blockedImages.ts';
 import { writeWeight } from './blockedWeights.ts';
 import { prune } from './prune.ts';
@@ -106,10 +108,17 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
   if (relu) blocks.taken.add(relu);
   const output = relu?.output[0] ?? node.output[0];
   const [filters, , ...kernel] = shape;
+  const type = g.types.get(node.output[0]);
+  const source = form === 'few channels' ? x : inLayout(blocks, x);
+  if (type && isPlain(attributes) && form !== 'depthwise' && pairsRows(blocks, shape, type)) {
+    const { pads } = windowOf(attributes, g.shapeOf(x), kernel);
+    byRows(blocks, { source, weight: w, shape, form, pads, bias, activation: relu?.opType }, output, type);
+    return true;
+  }
   const convolved = convolveBlocks(
     g,
     [
-      form === 'few channels' ? x : inLayout(blocks, x),
+      source,
       weightInLayout(g, w, shape, form, size),
       ...(bias ? [g.pad(bias, [0, upTo(filters, size) - filters])] : []),
     ],
@@ -123,9 +132,13 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
       activation: relu?.opType,
     },
   );
-  outOfLayout(blocks, convolved, filters, output, g.types.get(node.output[0]));
+  outOfLayout(blocks, convolved, filters, output, type);
   return true;
 }
+
+/** True if the window moves by one place, and its elements lie side by side. */
+const isPlain = (attributes: Attributes): boolean =>
+  ['strides', 'dilations'].every((name) => (attributes.ints(name) ?? []).every((step) => step === 1));
 
 /**
  * True if no image that may be fed is smaller than the window: the kernel of the blocked layout ends the process there,
@@ -183,6 +196,10 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   const both = (value: number) => g.integers([value, value]);
   const reversed = g.slices(w, both(-1), both(-(2 ** 31)), [2, 3], both(-1));
   const flipped = group === 1 ? g.transpose(reversed, [1, 0, 2, 3]) : reversed;
+  if (type && isDense && form === 'blocks' && pairsRows(blocks, shape, type)) {
+    byRows(blocks, { source: inLayout(blocks, x), weight: flipped, shape, form, pads }, node.output[0], type);
+    return true;
+  }
   const apart = isDense
     ? inLayout(blocks, x)
     : withZerosBetween(blocks, x, upTo(inner, size), lengths, strides);
