@@ -14,7 +14,7 @@ import { inputCotangent } from './convolutionInput.ts';
 import { weightCotangent } from './convolutionWeight.ts';
 import type { Convolution } from './convolutionWindow.ts';
 import { padsAtRunTime, sizedTranspose } from './runtimePads.ts';
-import { withSameSums } from './spread.ts';
+import { copiedCotangent, withSameSums } from './spread.ts';
 import { isPaddedToSize, transposedPads } from './transposedPads.ts';
 import { outputSizes, windowIn } from './windows.ts';
 import { mapConvolution } from './vmap/products.ts';
@@ -80,7 +80,7 @@ const conv: VjpRule = (c) => {
   return [
     needs(0) && inputCotangent(g, dy, w, x, convolution),
     needs(1) && weightCotangent(g, x, dy, w, convolution),
-    needs(2) && biasCotangent(g, dy),
+    needs(2) && (copiedCotangent(g, c.inputs[2], dy) ?? biasCotangent(g, dy)),
   ];
 };
 

@@ -12,6 +12,7 @@ import { isStatic, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { windowOf } from '../ir/window.ts';
 import { opOf } from '../ops/index.ts';
+import { copiesOf } from '../ops/spread.ts';
 
 /** Length and step of the pooling's window along both axes of an image. */
 const SIZE = 2;
@@ -141,7 +142,7 @@ function write(g: Builder, { conv, activations, pool }: Chain): void {
   const moved = places.map(([row, column]) =>
     g.pad(w, [0, 0, row, column, 0, 0, SIZE - 1 - row, SIZE - 1 - column]),
   );
-  const biases = bias ? g.concat(Array(places.length).fill(bias), 0) : undefined;
+  const biases = bias ? copiesOf(g, bias, places.length) : undefined;
   const { pads } = windowOf(attributesOf(conv), g.shapeOf(x), kernel);
   const convolved = g.convolve(x, g.concat(moved, 0), { strides: [SIZE, SIZE], pads }, biases);
   const image = (g.shapeOf(pool.output[0]) ?? []).slice(2).map(Number);
