@@ -85,34 +85,76 @@ function normalizedNetwork(seed: number) {
   return g.toBytes();
 }
 
-test('normalized networks in blocks have the loss and gradients of float64', async () => {
-  const wrong: string[] = [];
-  for (let seed = 1; seed <= 25; seed++) {
-    const bytes = normalizedNetwork(seed);
-    const computedIn = async (precision: 'float32' | 'float64') => {
-      const model = await trainable(ort, bytes, { loss: 'mse', precision });
-      const [{ shape }] = model.inputs;
-      const dims = [5, ...(shape ?? []).slice(1).map(Number)];
-      const count = dims.reduce((a, b) => a * b);
-      const data = Float32Array.from({ length: count }, (_, i) => Math.sin(1.3 * i * i) + 0.5);
-      const target = Float32Array.from({ length: 15 }, (_, i) => Math.cos(i));
-      const problem = model.problem({ x: { data, dims }, target: { data: target, dims: [5, 3] } });
-      const gradient = new Float64Array(problem.p0.length);
-      const f = await problem.fg(problem.p0, gradient);
-      const again = await problem.fg(problem.p0, gradient);
-      const alone = await problem.fg(problem.p0, null);
-      await model.dispose();
-      return { values: [f, again, alone], gradient };
-    };
-    const [single, exact] = [await computedIn('float32'), await computedIn('float64')];
-    const scale = Math.max(...exact.gradient.map(Math.abs));
-    const error = Math.max(...exact.gradient.map((value, i) => Math.abs(value - single.gradient[i])));
-    const isNear = single.values.every((f) => Math.abs(f / exact.values[0] - 1) < 1e-5);
-    if (!(error <= 1e-4 * scale && isNear))
-      wrong.push(`seed ${seed}: ${error / scale}, ${single.values.join(' ')}`);
+/** Normalized convolutions with shortcuts of one element, with strides that fit the image or leave its end out. */
+function stridedNetwork(seed: number) {
+  const draw = shapes(seed);
+  const g = graph({ seed });
+  const norm = (x: string, filters: number, kernel: number, stride: number) =>
+    g.batchNorm(g.conv(x, filters, kernel, { padding: (kernel - 1) / 2, stride, bias: false }));
+  let value = g.relu(norm(g.input('x', ['N', 3, draw(6, 13), draw(6, 13)]), 16, 3, 1));
+  for (let layers = draw(1, 2); layers > 0; layers--) {
+    const filters = 16 * draw(1, 2);
+    const stride = draw(1, 3);
+    const terms = [norm(value, filters, [3, 1, 5][draw(0, 2)], stride), norm(value, filters, 1, stride)];
+    const sum = draw(0, 3) === 0 ? g.tanh(terms[1]) : g.add(terms[draw(0, 1)], terms[1]);
+    value = g.relu(draw(0, 1) === 0 ? sum : g.add(norm(sum, filters, 3, 1), sum));
   }
-  expect(wrong).toEqual([]);
-}, 120_000);
+  g.output('y', g.dense(draw(0, 1) === 0 ? g.globalAveragePool(value) : g.flatten(value), 3));
+  return g.toBytes();
+}
+
+test.each([
+  ['normalized', normalizedNetwork],
+  ['strided', stridedNetwork],
+])(
+  '%s networks in blocks have the loss and gradients of float64',
+  async (_, network) => {
+    const wrong: string[] = [];
+    for (let seed = 1; seed <= 25; seed++) {
+      const bytes = network(seed);
+      const computedIn = async (precision: 'float32' | 'float64') => {
+        const model = await trainable(ort, bytes, { loss: 'mse', precision });
+        const [{ shape }] = model.inputs;
+        const dims = [5, ...(shape ?? []).slice(1).map(Number)];
+        const count = dims.reduce((a, b) => a * b);
+        const data = Float32Array.from({ length: count }, (_, i) => Math.sin(1.3 * i * i) + 0.5);
+        const target = Float32Array.from({ length: 15 }, (_, i) => Math.cos(i));
+        const problem = model.problem({ x: { data, dims }, target: { data: target, dims: [5, 3] } });
+        const gradient = new Float64Array(problem.p0.length);
+        const f = await problem.fg(problem.p0, gradient);
+        const again = await problem.fg(problem.p0, gradient);
+        const alone = await problem.fg(problem.p0, null);
+        await model.dispose();
+        return { values: [f, again, alone], gradient };
+      };
+      const [single, exact] = [await computedIn('float32'), await computedIn('float64')];
+      const scale = Math.max(...exact.gradient.map(Math.abs));
+      const error = Math.max(...exact.gradient.map((value, i) => Math.abs(value - single.gradient[i])));
+      const isNear = single.values.every((f) => Math.abs(f / exact.values[0] - 1) < 1e-5);
+      if (!(error <= 1e-4 * scale && isNear))
+        wrong.push(`seed ${seed}: ${error / scale}, ${single.values.join(' ')}`);
+    }
+    expect(wrong).toEqual([]);
+  },
+  120_000,
+);
+
+test('the gradient of a shortcut with strides stays in blocks', () => {
+  const g = graph({ seed: 1 });
+  const norm = (x: string, kernel: number, stride: number) =>
+    g.batchNorm(g.conv(x, 32, kernel, { padding: (kernel - 1) / 2, stride, bias: false }));
+  const first = g.relu(norm(g.input('x', ['N', 16, 16, 12]), 3, 1));
+  g.output('y', g.globalAveragePool(g.relu(g.add(norm(first, 3, 2), norm(first, 1, 2)))));
+  const nodes =
+    fromBinary(ModelProtoSchema, inBlocks(differentiate(g.toBytes(), { loss: 'mse' }), 16)).graph?.node ?? [];
+  const count = (op: string, own: boolean) =>
+    nodes.filter(({ domain, opType }) => opType === op && own === (domain !== '')).length;
+  expect([count('ConvTranspose', false), count('AveragePool', true)]).toEqual([0, 1]);
+  // The phases of both terms are added before they are joined: two rows of two columns.
+  expect(
+    nodes.filter(({ opType, output }) => opType === 'Concat' && output[0].startsWith('blocks/')),
+  ).toHaveLength(3);
+});
 
 test('ops between normalized convolutions stay in blocks, with the same statistics of the batch', async () => {
   const g = graph({ seed: 1 });

@@ -20,7 +20,7 @@ import { DType } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { windowOf } from '../ir/window.ts';
-import { byPhases } from './blockedPhases.ts';
+import { joinPhases, phasesOf } from './blockedPhases.ts';
 import { byRows, pairsRows } from './blockedRows.ts';
 import { writeOnImages } from './blockedImages.ts';
 import { writeWeight } from './blockedWeights.ts';
@@ -60,6 +60,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
     channelsLast: new Map(),
     normalizes: nodes.some((node) => opOf(node)?.statistics !== undefined),
     scaled: new Map(),
+    phases: new Map(),
     taken: new Set(),
   };
   for (const node of nodes) {
@@ -163,7 +164,7 @@ function alwaysFits(
 
 /**
  * Writes a ConvTranspose as the gradients of convolutions have them. Without strides, or of one channel per group: the
- * convolution of its input, with zeros put between, with the flipped weight. Otherwise in phases, see {@link byPhases}.
+ * convolution of its input, with zeros put between, with the flipped weight. Otherwise in phases, see {@link phasesOf}.
  * Returns false if it is to stay as it is.
  */
 function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
@@ -188,9 +189,12 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
     const [image, outs] = [g.shapeOf(x), type?.shape].map((sizes) => imageSizes(sizes) ?? []);
     const begins = kernel.map((_, i) => attributes.ints('pads')?.[i] ?? 0);
     const weight = g.transpose(w, [1, 0, 2, 3]);
-    const joined = byPhases(blocks, { x, weight, shape, strides, begins, image, outs });
-    if (joined !== undefined) outOfLayout(blocks, joined, shape[0], node.output[0], type);
-    return joined !== undefined;
+    const phases = phasesOf(blocks, { x, weight, shape, strides, begins, image, outs });
+    // Zeros of their own cost as much as the convolution, unless another term of the gradient fills them.
+    if (phases === undefined || (!blocks.normalizes && phases.parts.flat().includes(undefined))) return false;
+    outOfLayout(blocks, joinPhases(blocks, phases), shape[0], node.output[0], type);
+    blocks.phases.set(node.output[0], phases);
+    return true;
   }
   if (form === 'blocks' && growth * paddingOf(shape, size) > MOST_PADDING) return false;
   const both = (value: number) => g.integers([value, value]);

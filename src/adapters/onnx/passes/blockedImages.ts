@@ -8,15 +8,18 @@ import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 import { identityNode, nodeOf } from '../ir/node.ts';
+import { opKey } from '../ir/domain.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
 import { blocked, convolveBlocks, inLayout, outOfLayout, type Blocks } from './blockedLayout.ts';
+import { addPhases, joinPhases } from './blockedPhases.ts';
 
 /** Writes an op on images that are in blocks; false if it is to stay as it is. */
 export const writeOnImages = (blocks: Blocks, node: NodeProto): boolean =>
   average(blocks, node) ||
+  takeEvery(blocks, node) ||
   (blocks.normalizes &&
     (elementwise(blocks, node) ||
       normalize(blocks, node) ||
@@ -31,8 +34,32 @@ function average({ g, reordered, size }: Blocks, node: NodeProto): boolean {
   if (known === undefined || image === undefined || g.integersOf(axes ?? '')?.join() !== '2,3') return false;
   inferNode(g, node);
   const shape = attributesOf(node).int('keepdims', 1) === 1 ? [-1, image[0], 1, 1] : [-1, image[0]];
+  const [output] = node.output;
+  const type = g.types.get(output);
   const means = blocked(g, 'GlobalAveragePool', [known], {});
-  g.naming(node.output[0]).reshape(means, shape);
+  g.naming(output).reshape(means, shape);
+  // The reshaped one has another symbol for the number of samples; sums are written as one op where symbols are the same.
+  if (type) g.types.set(output, type);
+  return true;
+}
+
+/** Writes a slice of the places that windows of one element with strides see, as means over one place each. */
+function takeEvery(blocks: Blocks, node: NodeProto): boolean {
+  const { g, reordered } = blocks;
+  const [x, starts, , axes, steps] = node.input;
+  const known = opKey(node) === 'Slice' ? reordered.get(x) : undefined;
+  const image = imageOf(blocks, x);
+  const [strides, begins] = [steps, starts].map((value) => g.integersOf(value ?? ''));
+  if (known === undefined || image === undefined || g.integersOf(axes ?? '')?.join() !== '2,3') return false;
+  if (strides === undefined || begins?.join() !== '0,0' || strides.some((stride) => stride < 1)) return false;
+  inferNode(g, node);
+  const [output] = node.output;
+  const seen = imageOf(blocks, output);
+  const [channels, ...sizes] = image;
+  const isWhole = sizes.every((size, i) => seen?.[i + 1] === Math.ceil(size / strides[i]));
+  if (!isWhole) return false;
+  const taken = blocked(g, 'AveragePool', [known], { kernel_shape: [1, 1], strides });
+  outOfLayout(blocks, taken, channels, output, g.types.get(output));
   return true;
 }
 
@@ -122,11 +149,29 @@ function byChannel(blocks: Blocks, node: NodeProto, image: readonly number[]): b
   return true;
 }
 
+/** Writes the sum of two images of which the places that a stride is apart are known, before these are joined. */
+function addPhased(
+  blocks: Blocks,
+  { input: [a, b], output: [output] }: NodeProto,
+  image: readonly number[],
+): boolean {
+  const { g, phases } = blocks;
+  const [first, second] = [phases.get(a), phases.get(b)];
+  if (first === undefined || second === undefined || g.shapeOf(a)?.join() !== g.shapeOf(b)?.join())
+    return false;
+  const sum = addPhases(blocks, first, second);
+  if (sum === undefined) return false;
+  outOfLayout(blocks, joinPhases(blocks, sum), image[0], output, g.types.get(output));
+  phases.set(output, sum);
+  return true;
+}
+
 /** Writes the sum of a scaled image and another as one op, with the Relu that reads it if nothing else does. */
 function addTo(blocks: Blocks, node: NodeProto, image: readonly number[]): boolean {
   const { g, onlyRelu } = blocks;
   if (opOf(node)?.operand !== 'added' || g.dtypeOf(node.output[0]) !== DType.FLOAT) return false;
   const [a, b] = node.input;
+  if (addPhased(blocks, node, image)) return true;
   const [product, other] = blocks.scaled.has(a) ? [a, b] : [b, a];
   const known = blocks.scaled.get(product);
   if (known === undefined || g.shapeOf(a)?.join() !== g.shapeOf(b)?.join()) return false;

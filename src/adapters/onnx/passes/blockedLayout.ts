@@ -16,6 +16,16 @@ import { opOf, opsWith } from '../ops/index.ts';
 /** The domain of ONNX Runtime's ops on the blocked layout. */
 export const domain = 'com.microsoft.nchwc';
 
+/** A result in the layout, as its places that a stride is apart. */
+export interface Phases {
+  /** By the first row and column of each; undefined for zeros. */
+  readonly parts: readonly (readonly (Value | undefined)[])[];
+  /** Channels of whole blocks. */
+  readonly channels: number;
+  /** Sizes of the image of each. */
+  readonly image: readonly number[];
+}
+
 /** A graph that is written in blocks. */
 export interface Blocks {
   readonly g: Builder;
@@ -36,6 +46,8 @@ export interface Blocks {
     Value,
     { readonly x: Value; readonly scale: Value; readonly bias?: Value | undefined }
   >;
+  /** Results of transposed convolutions with strides. */
+  readonly phases: Map<Value, Phases>;
   /** Relu nodes that another op has taken in. */
   readonly taken: Set<NodeProto>;
 }
