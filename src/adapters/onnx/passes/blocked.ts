@@ -20,20 +20,20 @@ import { DType } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { windowOf } from '../ir/window.ts';
-import { joinPhases, phasesOf } from './blockedPhases.ts';
 import { byRows, pairsRows } from './blockedRows.ts';
 import { writeOnImages } from './blockedImages.ts';
+import { convolveTransposed } from './blockedTransposed.ts';
 import { writeWeight } from './blockedWeights.ts';
 import { prune } from './prune.ts';
-import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
+import { formOf, upTo } from './blockedForms.ts';
 import {
-  blocked,
   convolveBlocks,
   domain,
   inLayout,
   movesChannelsBack,
   outOfLayout,
   weightInLayout,
+  weightShape,
   type Blocks,
 } from './blockedLayout.ts';
 
@@ -162,100 +162,6 @@ function alwaysFits(
   });
 }
 
-/**
- * Writes a ConvTranspose as the gradients of convolutions have them. Without strides, or of one channel per group: the
- * convolution of its input, with zeros put between, with the flipped weight. Otherwise in phases, see {@link phasesOf}.
- * Returns false if it is to stay as it is.
- */
-function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
-  const { g, size } = blocks;
-  if (opOf(node)?.product !== 'transposedConvolution' || node.input[2]) return false;
-  const attributes = attributesOf(node);
-  const [x, w] = node.input;
-  const given = weightShape(g, w);
-  if (given === undefined) return false;
-  const [inner, outer, ...kernel] = given;
-  const group = attributes.int('group', 1);
-  const shape = group === 1 ? [outer, inner, ...kernel] : given;
-  const form = formOf(shape, group, size, blocks.reordered.has(x));
-  inferNode(g, node);
-  const type = g.types.get(node.output[0]);
-  const window = flippedWindow(attributes, kernel, imageSizes(g.shapeOf(x)), imageSizes(type?.shape));
-  if (form === undefined || form === 'few channels' || window === undefined) return false;
-  const { strides, lengths, pads, growth } = window;
-  const isDense = strides.every((stride) => stride === 1);
-  if (form === 'blocks' && !isDense) {
-    if (paddingOf(shape, size) > MOST_PADDING) return false;
-    const [image, outs] = [g.shapeOf(x), type?.shape].map((sizes) => imageSizes(sizes) ?? []);
-    const begins = kernel.map((_, i) => attributes.ints('pads')?.[i] ?? 0);
-    const weight = g.transpose(w, [1, 0, 2, 3]);
-    const phases = phasesOf(blocks, { x, weight, shape, strides, begins, image, outs });
-    // Zeros of their own cost as much as the convolution, unless another term of the gradient fills them.
-    if (phases === undefined || (!blocks.normalizes && phases.parts.flat().includes(undefined))) return false;
-    outOfLayout(blocks, joinPhases(blocks, phases), shape[0], node.output[0], type);
-    blocks.phases.set(node.output[0], phases);
-    return true;
-  }
-  if (form === 'blocks' && growth * paddingOf(shape, size) > MOST_PADDING) return false;
-  const both = (value: number) => g.integers([value, value]);
-  const reversed = g.slices(w, both(-1), both(-(2 ** 31)), [2, 3], both(-1));
-  const flipped = group === 1 ? g.transpose(reversed, [1, 0, 2, 3]) : reversed;
-  if (type && isDense && form === 'blocks' && pairsRows(blocks, shape, type)) {
-    byRows(blocks, { source: inLayout(blocks, x), weight: flipped, shape, form, pads }, node.output[0], type);
-    return true;
-  }
-  const apart = isDense
-    ? inLayout(blocks, x)
-    : withZerosBetween(blocks, x, upTo(inner, size), lengths, strides);
-  const convolved = convolveBlocks(g, [apart, weightInLayout(g, flipped, shape, form, size)], {
-    kernel_shape: kernel,
-    group: form === 'depthwise' ? upTo(inner, size) : 1,
-    pads,
-  });
-  outOfLayout(blocks, convolved, shape[0], node.output[0], type);
-  return true;
-}
-
-/**
- * Strides of a ConvTranspose, and for the convolution in its place: lengths of the image with zeros between, padding, and
- * the number of its places for each of the input. Undefined where sizes are open, or padding would be negative.
- */
-function flippedWindow(
-  attributes: Attributes,
-  kernel: readonly number[],
-  image: readonly number[] | undefined,
-  outs: readonly number[] | undefined,
-) {
-  const isPlain = (attributes.ints('dilations') ?? [1]).every((dilation) => dilation === 1);
-  if (image === undefined || outs === undefined || !isPlain || attributes.has('auto_pad')) return undefined;
-  const strides = attributes.ints('strides') ?? [1, 1];
-  const lengths = image.map((length, i) => length * strides[i]);
-  const begins = kernel.map((k, i) => k - 1 - (attributes.ints('pads')?.[i] ?? 0));
-  const pads = [...begins, ...outs.map((out, i) => out - lengths[i] - begins[i] + kernel[i] - 1)];
-  const growth = (outs[0] * outs[1]) / (image[0] * image[1]);
-  const isEmpty = [...image, ...outs].some((size) => size < 1);
-  return isEmpty || pads.some((pad) => pad < 0) ? undefined : { strides, lengths, pads, growth };
-}
-
-/** The layout of x with zeros between its places, up to those lengths. */
-function withZerosBetween(
-  blocks: Blocks,
-  x: Value,
-  channels: number,
-  [height, width]: readonly number[],
-  strides: readonly number[],
-): Value {
-  const { g, size } = blocks;
-  const scales = [1, 1, ...strides];
-  const repeated = blocked(g, 'Upsample', [inLayout(blocks, x)], { scales, mode: 'nearest' });
-  const isOwn = (_: unknown, i: number) => {
-    const place = Math.floor(i / size) % (height * width);
-    return Math.floor(place / width) % strides[0] === 0 && (place % width) % strides[1] === 0 ? 1 : 0;
-  };
-  const own = Float32Array.from({ length: channels * height * width }, isOwn);
-  return g.mul(repeated, g.constant(DType.FLOAT, [channels, height, width], own));
-}
-
 /** Writes a MaxPool of a value in blocks, without its indices; false if it is to stay as it is. */
 function pool(blocks: Blocks, node: NodeProto): boolean {
   const { g, reordered } = blocks;
@@ -294,14 +200,4 @@ function moveChannelsLast(blocks: Blocks, node: NodeProto): boolean {
   g.naming(output).reshape(moved, [-1, height, width, channels]);
   if (type) g.types.set(output, type);
   return true;
-}
-
-function weightShape(g: Builder, w: Value): readonly number[] | undefined {
-  const shape = g.shapeOf(w);
-  return g.dtypeOf(w) === DType.FLOAT && isStatic(shape) && shape.length === 4 ? shape : undefined;
-}
-
-function imageSizes(shape: Shape | undefined): readonly number[] | undefined {
-  const sizes = shape?.slice(2);
-  return isStatic(sizes) ? sizes : undefined;
 }

@@ -8,7 +8,8 @@ import type { ConvolutionAttributes } from '../../opWriter/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
-import { isStatic, type TensorType } from '../ir/shape.ts';
+import { isStatic, type Shape, type TensorType } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
 import type { NodeProto } from 'onnx-buf';
 import { upTo, type Form } from './blockedForms.ts';
 import { opOf, opsWith } from '../ops/index.ts';
@@ -130,4 +131,16 @@ export function weightInLayout(
   // [M/B, B, C/b, b, kH, kW] → [M/B, C/b, kH, kW, b, B]
   const split = g.reshape(whole, [filters / size, size, channels / block, block, ...kernel]);
   return g.reshape(g.transpose(split, [0, 2, 4, 5, 3, 1]), [filters, channels, ...kernel]);
+}
+
+/** The sizes of a float32 weight of images, if they are known. */
+export function weightShape(g: Builder, w: Value): readonly number[] | undefined {
+  const shape = g.shapeOf(w);
+  return g.dtypeOf(w) === DType.FLOAT && isStatic(shape) && shape.length === 4 ? shape : undefined;
+}
+
+/** Height and width, if they are known. */
+export function imageSizes(shape: Shape | undefined): readonly number[] | undefined {
+  const sizes = shape?.slice(2);
+  return isStatic(sizes) ? sizes : undefined;
 }

@@ -18,7 +18,7 @@ interface Phase {
 }
 
 /** A transposed convolution, its weight `[outer, inner, …kernel]` not flipped. */
-interface Transposed {
+export interface Transposed {
   readonly x: Value;
   readonly weight: Value;
   readonly shape: readonly number[];
@@ -77,10 +77,11 @@ export function joinPhases({ g, size }: Blocks, { parts, channels, image: [heigh
   return g.reshape(g.concat(rows, 1), [-1, channels, ...sizes]);
 }
 
+const sizesOf = ({ parts, channels, image }: Phases) =>
+  [parts.length, parts[0].length, channels, ...image].join();
+
 /** The sum of two results with phases of the same sizes; undefined if they differ. */
 export function addPhases({ g }: Blocks, a: Phases, b: Phases): Phases | undefined {
-  const sizesOf = ({ parts, channels, image }: Phases) =>
-    [parts.length, parts[0].length, channels, ...image].join();
   if (sizesOf(a) !== sizesOf(b)) return undefined;
   const sum = (first: Value | undefined, second: Value | undefined) =>
     first === undefined || second === undefined ? (first ?? second) : g.add(first, second);
