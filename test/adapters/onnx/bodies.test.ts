@@ -1,8 +1,9 @@
-import { differentiate, type DifferentiateOptions, type LossFunction } from 'quasi-newton/onnx';
+import { differentiate, type LossFunction } from 'quasi-newton/onnx';
 import * as ort from 'onnxruntime-node';
 import type { NodeProto } from 'onnx-buf';
 import { expect, test } from 'vitest';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
+import { direction } from './harness.ts';
 import { body, floats, integers, modelFrom, node, runOnce, tensor, type Written } from './written.ts';
 
 /** s → w·min(tanh s, 0.9), with nodes that have names, or none. */
@@ -106,27 +107,114 @@ test('a composite op has a gradient inside subgraphs too', async () => {
   });
 });
 
-test('a sequence that a Loop makes is refused by name', () => {
-  // As torch.onnx.export(dynamo=True) writes EmbeddingBag.
-  const model = modelFrom({
-    inputs: { x: [2] },
-    outputs: { y: ['N'] },
-    initializers: [integers('M', [3], [])],
-    nodes: [
-      node('SequenceEmpty', [], 'none'),
-      holding(
-        node('Loop', ['M', '', 'none'], 'list'),
-        body('body', {
-          inputs: { i: scalar(DType.INT64), going: scalar(DType.BOOL), before: undefined },
-          outputs: { on: scalar(DType.BOOL), after: undefined },
-          nodes: [node('Identity', ['going'], 'on'), node('SequenceInsert', ['before', 'x'], 'after')],
-        }),
-      ),
-      node('ConcatFromSequence', ['list'], 'y', { axis: 0 }),
+/**
+ * Bags of rows of a table, summed, as torch.onnx.export(dynamo=True) writes EmbeddingBag: a Loop appends one row a bag to a
+ * sequence, zeros for an empty bag.
+ */
+const bags = (read: readonly NodeProto[], member = 'row'): Written => ({
+  inputs: {
+    rows: { dtype: DType.INT64, shape: ['R'] },
+    starts: { dtype: DType.INT64, shape: ['B'] },
+    at: scalar(DType.INT64),
+  },
+  outputs: { y: undefined },
+  initializers: [floats('table', [5, 2], direction(10, 1)), integers('one', [1]), integers('n1', [-1])],
+  nodes: [
+    node('Gather', ['table', 'rows'], 'picked'),
+    node('Shape', ['rows'], 'end'),
+    node('Concat', ['starts', 'end'], 'bounds', { axis: 0 }),
+    node('Size', ['starts'], 'count'),
+    node('SequenceEmpty', [], 'none'),
+    holding(
+      node('Loop', ['count', '', 'none', 'count'], ['list', 'last']),
+      body('body', {
+        inputs: {
+          i: scalar(DType.INT64),
+          going: scalar(DType.BOOL),
+          before: undefined,
+          s: scalar(DType.INT64),
+        },
+        outputs: { on: scalar(DType.BOOL), after: undefined, s2: scalar(DType.INT64) },
+        initializers: [floats('zeros', [1, 2], [0, 0]), integers('first', [0])],
+        nodes: [
+          node('Identity', ['going'], 'on'),
+          node('Identity', ['i'], 's2'),
+          node('Reshape', ['i', 'n1'], 'k'),
+          node('Add', ['k', 'one'], 'k1'),
+          node('Add', ['k1', 'one'], 'k2'),
+          node('Slice', ['bounds', 'k', 'k1'], 'a'),
+          node('Slice', ['bounds', 'k1', 'k2'], 'b'),
+          node('Equal', ['a', 'b'], 'empty'),
+          node('Slice', ['picked', 'a', 'b', 'first'], 'bag'),
+          holding(
+            node('If', ['empty'], 'row'),
+            body('then_branch', { outputs: { zero: [1, 2] }, nodes: [node('Identity', ['zeros'], 'zero')] }),
+            body('else_branch', {
+              outputs: { sum: [1, 2] },
+              nodes: [node('ReduceSum', ['bag', 'first'], 'sum', { keepdims: 1 })],
+            }),
+          ),
+          node('SequenceInsert', ['before', member], 'after'),
+        ],
+      }),
+    ),
+    ...read,
+  ],
+  opset: 18,
+});
+const sumOfSquares: LossFunction = (g, { outputs: [y] }) => g.sumOfAll(g.square(y));
+const whole = (shape: number[], values: readonly number[]) =>
+  new ort.Tensor('int64', BigInt64Array.from(values, BigInt), shape);
+const bagFeeds = (rows: readonly number[], starts: readonly number[], at = 0) => ({
+  rows: whole([rows.length], rows),
+  starts: whole([starts.length], starts),
+  at: whole([], [at]),
+  table: tensor([5, 2], direction(10, 1)),
+});
+const rows = [1, 2, 4, 0, 4, 3, 2, 1];
+const starts = [0, 4, 4, 7];
+
+/** 2·(sum of the bag), for each row in it: the gradient of the squares of the bags `counted`. */
+const gradientOfBags = (counted: readonly number[]) => {
+  const table = direction(10, 1);
+  const gradient = Array<number>(10).fill(0);
+  for (const bag of counted) {
+    const inside = rows.slice(starts[bag], starts[bag + 1] ?? rows.length);
+    for (const c of [0, 1]) {
+      const sum = inside.reduce((total, row) => total + table[2 * row + c], 0);
+      for (const row of inside) gradient[2 * row + c] += 2 * sum;
+    }
+  }
+  return gradient;
+};
+
+test.each([
+  ['joined', [node('ConcatFromSequence', ['list'], 'y', { axis: 0 })], 0, [0, 1, 2, 3]],
+  ['joined along another axis', [node('ConcatFromSequence', ['list'], 'y', { axis: 1 })], 0, [0, 1, 2, 3]],
+  ['stacked', [node('ConcatFromSequence', ['list'], 'y', { axis: -1, new_axis: 1 })], 0, [0, 1, 2, 3]],
+  [
+    'joined beside another result of the Loop',
+    [
+      node('ConcatFromSequence', ['list'], 'joined', { axis: 0 }),
+      node('CastLike', ['last', 'joined'], 'three'),
+      node('Mul', ['joined', 'three'], 'tripled'),
+      node('Div', ['tripled', 'three'], 'y'),
     ],
-  });
-  const asked = { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['x'] } satisfies DifferentiateOptions;
-  expect(() => differentiate(model, asked)).toThrow(
-    /ConcatFromSequence "y": .* not through sequences of tensors that a Loop or If makes/,
+    0,
+    [0, 1, 2, 3],
+  ],
+  ['read at its end', [node('SequenceAt', ['list', 'n1'], 'y')], 0, [3]],
+  ['read at a position that is fed', [node('SequenceAt', ['list', 'at'], 'y')], 2, [2]],
+] as const)('a sequence that a Loop makes may be %s', async (_, read, at, counted) => {
+  const graph = differentiate(modelFrom(bags(read)), { loss: sumOfSquares });
+  expect(graph.parameters.map(({ name }) => name)).toEqual(['table']);
+  const { 'grad_of/table': found } = await runOnce(graph, bagFeeds(rows, starts, at));
+  gradientOfBags(counted).forEach((value, i) => expect(found[i]).toBeCloseTo(value, 5));
+});
+
+test('a sequence of which a Loop makes tensors of different sizes is refused by name', () => {
+  const read = [node('ConcatFromSequence', ['list'], 'y', { axis: 0 })];
+  expect(() => differentiate(modelFrom(bags(read, 'bag')), { loss: sumOfSquares })).toThrow(
+    /ConcatFromSequence "y": .* not through a sequence of tensors that an If makes, or a Loop whose tensors may differ/,
   );
 });

@@ -199,7 +199,10 @@ export class Builder extends Graph {
     const dtype = this.dtypeOf(x);
     if (dtype !== undefined && this.isFloat(x)) return dtype;
     const half = dtype === DType.FLOAT16 || dtype === DType.BFLOAT16;
-    const lost = dtype === undefined ? ', not through sequences of tensors that a Loop or If makes' : '';
+    const lost =
+      dtype === undefined
+        ? ', not through a sequence of tensors that an If makes, or a Loop whose tensors may differ in size'
+        : '';
     const advice = half ? ': export the model in float32' : lost;
     return refuse(
       `${JSON.stringify(x)} is ${dtypeName(dtype)}; gradients flow in float32 and float64${advice}.`,

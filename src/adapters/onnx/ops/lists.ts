@@ -11,7 +11,8 @@ import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import { isIdentity } from '../ir/node.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
-import { axisFrom, range } from '../ir/shape.ts';
+import { axisFrom, isStatic, range, type Dimension } from '../ir/shape.ts';
+import { stackLoop } from './loopLists.ts';
 
 /** The node that makes a sequence, past those that only rename it. */
 function makerOf(g: Builder, list: Value): NodeProto {
@@ -22,6 +23,9 @@ function makerOf(g: Builder, list: Value): NodeProto {
 /** A position in a sequence, a constant. */
 const positionIn = (g: Builder, position: Value): number =>
   g.integersOf(position)?.[0] ?? refuse('its position in the sequence is not known before the model runs.');
+
+/** True for a SplitToSequence whose parts lack the axis along which it splits. */
+const dropsAxis = (node: NodeProto): boolean => !node.input[1] && attributesOf(node).int('keepdims', 1) === 0;
 
 /** Returns the sizes of the parts that a SplitToSequence node makes, and functions that cut them out. */
 function splitOf(g: Builder, node: NodeProto) {
@@ -34,7 +38,7 @@ function splitOf(g: Builder, node: NodeProto) {
   const each = split === undefined || split === '' || g.rank(split) === 0;
   const [step] = given;
   if (each && !(step > 0)) refuse(`parts of ${step} elements are not possible.`);
-  const drops = !split && attributes.int('keepdims', 1) === 0;
+  const drops = dropsAxis(node);
   const part = (start: number, end: number): Value => {
     const slice = g.slice(x, start, end, axis);
     return drops ? g.squeeze(slice, [axis]) : slice;
@@ -102,10 +106,21 @@ function isKnown(g: Builder, list: Value): boolean {
   return /^(SequenceConstruct|SequenceEmpty|SplitToSequence)$/.test(opKey(maker));
 }
 
+/** A part of one element by a position that only run time tells; undefined if the sequence is made in another way. */
+function elementLater(g: Builder, node: NodeProto, position: Value): Value[] | undefined {
+  if (opKey(node) !== 'SplitToSequence') return undefined;
+  const { each, step, axis } = splitOf(g, node);
+  if (!each || step !== 1) return undefined;
+  const element = g.gather(node.input[0], g.reshape(position, []), axis);
+  return [g.identity(dropsAxis(node) ? element : g.unsqueeze(element, [axis]))];
+}
+
 const elementAt: Lowering = (g, { input: [list, position] }) => {
-  if (!isKnown(g, list) || g.integersOf(position) === undefined) return undefined;
-  const index = positionIn(g, position);
+  stackLoop(g, list, isStatic);
+  if (!isKnown(g, list)) return undefined;
   const maker = makerOf(g, list);
+  if (g.integersOf(position) === undefined) return elementLater(g, maker, position);
+  const index = positionIn(g, position);
   const part = opKey(maker) === 'SplitToSequence' ? partAt(g, maker, index) : undefined;
   if (part !== undefined) return [g.identity(part)];
   const members = membersOf(g, list);
@@ -113,17 +128,44 @@ const elementAt: Lowering = (g, { input: [list, position] }) => {
   return [g.identity(member)];
 };
 
+/**
+ * All parts of a split whose number is not known, joined along an axis; undefined if it is, or if they are longer than one
+ * element. ONNX Runtime fails to join no parts at all; here, none give an empty tensor.
+ */
+function joined(g: Builder, node: NodeProto, to: number, isNew: boolean): Value | undefined {
+  const { size, each, step, axis } = splitOf(g, node);
+  if (!each || step !== 1 || typeof size === 'number') return undefined;
+  const [x] = node.input;
+  if (!dropsAxis(node)) return isNew || axisFrom(to, g.rank(x)) !== axis ? undefined : g.identity(x);
+  const rank = g.rank(x);
+  const at = axisFrom(to, isNew ? rank : rank - 1);
+  const others = range(rank).filter((i) => i !== axis);
+  const parts = g.transpose(x, others.toSpliced(at, 0, axis));
+  if (isNew) return g.identity(parts);
+  if (g.shapeOf(parts)?.[at + 1] === 1) return g.squeeze(parts, [at + 1]);
+  const [before, after] = [range(at), range(rank - at - 2, at + 2)].map((axes) => g.sizes(parts, axes));
+  return g.reshapeTo(parts, g.concat([before, g.integers([-1]), after], 0));
+}
+
+/** True for a size that is the same in each step of a Loop. */
+const isFixed = (size: Dimension | undefined): boolean => typeof size === 'number';
+
 const concatenated: Lowering = (g, { input: [list] }, attributes) => {
+  const [to, isNew] = [attributes.int('axis', 0), attributes.int('new_axis', 0) === 1];
+  stackLoop(g, list, (member) => isNew || isFixed(member?.at(to)));
   if (!isKnown(g, list)) return undefined;
+  const maker = makerOf(g, list);
+  const whole = opKey(maker) === 'SplitToSequence' ? joined(g, maker, to, isNew) : undefined;
+  if (whole !== undefined) return [whole];
   const members = membersOf(g, list);
   if (members.length === 0) refuse('its sequence is empty.');
-  const axis = attributes.int('axis', 0);
-  if (attributes.int('new_axis', 0) === 0) return [g.identity(g.concat(members, axis))];
-  return [g.identity(g.stack(members, axis))];
+  return [g.identity(isNew ? g.stack(members, to) : g.concat(members, to))];
 };
 
-const lengthOf: Lowering = (g, { input: [list] }) =>
-  isKnown(g, list) ? [g.identity(g.scalar(membersOf(g, list).length, 7))] : undefined;
+const lengthOf: Lowering = (g, { input: [list] }) => {
+  stackLoop(g, list, isStatic);
+  return isKnown(g, list) ? [g.identity(g.scalar(membersOf(g, list).length, 7))] : undefined;
+};
 
 /** Ops that read sequences. */
 export const lists: OpTable = {
