@@ -6,15 +6,8 @@ import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './ir/model.ts';
 import { opOf } from './ops/index.ts';
-import {
-  computedWeights,
-  findRole,
-  learnedValues,
-  quantizedScales,
-  singleUnits,
-  type Found,
-  type Reader,
-} from './passes/roles.ts';
+import { roleFacts } from './passes/roleFacts.ts';
+import { findRole, type Found, type Reader } from './passes/roles.ts';
 
 /** A constant float tensor of a model: a parameter, or something that only looks like one. */
 export interface Candidate {
@@ -38,13 +31,7 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
   const readers = readersOf(graph);
   const standardizesGroups = groupOperands(graph, readers);
   const followed = tiesIn(graph, origins, readers);
-  const computed = computedWeights(graph.node, graph.initializer);
-  const facts = {
-    computed,
-    learned: learnedValues(graph.node, graph.initializer, computed),
-    singles: singleUnits(graph.node, graph.initializer),
-    scales: quantizedScales(graph.node, graph.initializer),
-  };
+  const facts = roleFacts(graph);
 
   /** Returns why a tensor is not a parameter, wherever it is used; undefined if it may be one. */
   function objection(tensor: TensorProto): string | undefined {
