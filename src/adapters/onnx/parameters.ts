@@ -40,6 +40,8 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     const leader = followed.get(name);
     if (leader !== undefined) return `a copy of ${JSON.stringify(leader)}, trained with it unless chosen too`;
     if (kind === 'function') return 'computed in a function from the arguments of a call';
+    const use = origins.get(name)?.use;
+    if (use !== undefined) return use;
     if (!readers.has(name)) return 'used by no node';
     if ((kind === 'constant' || standardizesGroups(name)) && isNeutral(tensor))
       return 'ones or zeros added by an exporter';
@@ -95,14 +97,18 @@ function tiesIn(
 }
 
 /**
- * Returns a test for tensors that are only scales and biases of InstanceNormalizations between two Reshapes. Exporters
- * write a group normalization so, whose own scale and bias are applied after the second Reshape.
+ * Returns a test for tensors that are only scales and biases of InstanceNormalizations between two Reshapes, or before a
+ * product with a constant. Exporters write a group normalization so, whose own scale and bias are applied afterwards.
  */
 function groupOperands(graph: GraphProto, readers: ReadonlyMap<string, Reader[]>): (name: string) => boolean {
   const reshaped = new Set(graph.node.filter(isReshape).map(({ output }) => output[0]));
+  const constants = new Set(graph.initializer.map(({ name }) => name));
+  const isScaling = ([node, i]: Reader) =>
+    opOf(node)?.operand === 'factor' && constants.has(node.input[1 - i]);
   const isGrouped = ([node, i]: Reader) => {
-    const after = readers.get(node.output[0]);
-    return i > 0 && reshaped.has(node.input[0]) && after?.every(([reader]) => isReshape(reader));
+    const after = readers.get(node.output[0]) ?? [];
+    const isBetween = reshaped.has(node.input[0]) && after.every(([reader]) => isReshape(reader));
+    return i > 0 && (isBetween || (after.length > 0 && after.every(isScaling)));
   };
   return (name) =>
     (readers.get(name) ?? []).every(

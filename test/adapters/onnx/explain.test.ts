@@ -3,8 +3,7 @@ import { createRequire } from 'node:module';
 import { explain } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { fixture } from './fixtures.ts';
-import { direction, modelOf } from './harness.ts';
-import { floats, integers, modelFrom, node } from './written.ts';
+import { modelOf } from './harness.ts';
 
 test('of a model that can be trained, the parameters with their roles, and the ops', () => {
   const report = explain(fixture('cnn').bytes);
@@ -105,119 +104,4 @@ describe('a model that can be trained only with options', () => {
       'output: the model has no output "outpt"; it has "output", "hn", "cn".',
     ]);
   });
-});
-
-test('weights that are computed from others: those of weight normalization are trained, masks are not', () => {
-  const model = modelFrom({
-    inputs: { x: ['N', 3] },
-    outputs: { y: ['N', 2] },
-    initializers: [
-      floats('v', [4, 3], direction(12, 1)),
-      floats('g', [4, 1], [1, 2, 0.5, 1]),
-      floats('w', [4, 2], direction(8, 2)),
-      floats('mask', [4, 2], [1, 0, 1, 1, 0, 1, 1, 1]),
-      integers('along', [1]),
-      floats('power', [2], direction(2, 3)),
-    ],
-    nodes: [
-      node('ReduceL2', ['v', 'along'], 'norm', { keepdims: 1 }),
-      node('Div', ['g', 'norm'], 'ratio'),
-      node('Mul', ['v', 'ratio'], 'normed'),
-      node('Gemm', ['x', 'normed'], 'h', { transB: 1 }),
-      node('Mul', ['w', 'mask'], 'masked'),
-      node('MatMul', ['h', 'masked'], 'z'),
-      node('Exp', ['power'], 'factor'),
-      node('Mul', ['z', 'factor'], 'y'),
-    ],
-  });
-  const found = Object.fromEntries(
-    explain(model).parameters.map(({ name, byDefault, why }) => [name, [byDefault, why]]),
-  );
-  expect(found).toEqual({
-    v: [true, 'weight of Gemm "h", which is computed from it'],
-    g: [true, 'weight of Gemm "h", which is computed from it'],
-    w: [true, 'weight of MatMul "z", which is computed from it'],
-    mask: [false, 'a mask: it holds only zeros and ones'],
-    power: [false, 'computed into a value that is no weight of a layer'],
-  });
-});
-
-test('torch writes a group normalization with ones and zeros of its own, which are not trained', () => {
-  const model = modelFrom({
-    inputs: { x: [2, 4, 5] },
-    outputs: { y: [2, 4, 5], z: [2, 4, 5] },
-    initializers: [
-      integers('grouped', [2, 2, 10]),
-      integers('shape', [2, 4, 5]),
-      floats('ones', [2], [1, 1]),
-      floats('zeros', [2], [0, 0]),
-      floats('gamma', [4, 1], [1, 1, 1, 1]),
-      floats('beta', [4, 1], [0, 0, 0, 0]),
-      floats('scale', [4], [1, 1, 1, 1]),
-      floats('bias', [4], [0, 0, 0, 0]),
-    ],
-    nodes: [
-      node('Reshape', ['x', 'grouped'], 'groups'),
-      node('InstanceNormalization', ['groups', 'ones', 'zeros'], 'standard'),
-      node('Reshape', ['standard', 'shape'], 'channels'),
-      node('Mul', ['channels', 'gamma'], 'scaled'),
-      node('Add', ['scaled', 'beta'], 'y'),
-      node('InstanceNormalization', ['y', 'scale', 'bias'], 'z'),
-    ],
-  });
-  const found = explain(model).parameters.map(({ name, byDefault, why }) => (byDefault ? name : why));
-  const added = 'ones or zeros added by an exporter';
-  expect(found).toEqual([added, added, 'gamma', 'beta', 'scale', 'bias']);
-});
-
-test('a class token is trained, zeros and coordinates that are joined with features are not', () => {
-  const model = modelFrom({
-    inputs: { x: [2, 3, 4] },
-    outputs: { y: [2, 6, 6] },
-    initializers: [
-      floats('w', [4, 5], direction(20, 1)),
-      floats('token', [1, 1, 5], direction(5, 2)),
-      floats('flat', [5], direction(5, 3)),
-      floats('padding', [1, 1, 5], [0, 0, 0, 0, 0]),
-      floats('coordinates', [2, 6, 1], direction(12, 4)),
-      integers('shape', [2, 1, 5]),
-    ],
-    nodes: [
-      node('MatMul', ['x', 'w'], 'h'),
-      ...['token', 'flat', 'padding'].map((name) => node('Expand', [name, 'shape'], `${name}s`)),
-      node('Concat', ['tokens', 'h', 'flats', 'paddings'], 'sequence', { axis: 1 }),
-      node('Concat', ['sequence', 'coordinates'], 'y', { axis: 2 }),
-    ],
-  });
-  const found = explain(model).parameters.map(({ name, byDefault, why }) => [name, byDefault, why]);
-  expect(found).toEqual([
-    ['w', true, 'weight of MatMul "h"'],
-    ['token', true, 'token of Concat "sequence"'],
-    ['flat', true, 'token of Concat "sequence"'],
-    ['padding', false, 'a constant, not used as a weight'],
-    ['coordinates', false, 'a constant, not used as a weight'],
-  ]);
-});
-
-test('the bias of a weight that is computed and repeated is trained', () => {
-  const model = modelFrom({
-    inputs: { x: [4, 2, 3] },
-    outputs: { y: [4, 2, 5] },
-    initializers: [
-      floats('table', [5, 2], direction(10, 1)),
-      floats('w', [2, 3], direction(6, 2)),
-      floats('b', [3], direction(3, 3)),
-      integers('times', [4, 1, 1]),
-      integers('front', [0]),
-    ],
-    nodes: [
-      node('MatMul', ['table', 'w'], 'keys'),
-      node('Add', ['keys', 'b'], 'biased'),
-      node('Unsqueeze', ['biased', 'front'], 'one'),
-      node('Tile', ['one', 'times'], 'all'),
-      node('Transpose', ['all'], 'turned', { perm: [0, 2, 1] }),
-      node('MatMul', ['x', 'turned'], 'y'),
-    ],
-  });
-  expect(explain(model).parameters.map(({ byDefault }) => byDefault)).toEqual([true, true, true]);
 });

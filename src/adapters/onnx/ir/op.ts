@@ -88,6 +88,8 @@ export interface Op extends Traits {
   readonly vmap?: MapRule;
   /** Roles of the inputs that hold a layer's parameters. */
   readonly roles?: Roles;
+  /** Uses of inputs that are no parameters, though a simpler form of the op may look as if they were. */
+  readonly uses?: Readonly<Record<number, string>>;
   /**
    * Inputs and outputs that may be integers with a derivative, by the straight-through estimator. An op with only outputs
    * quantizes; a derivative passes on to no other output of it.

@@ -148,6 +148,14 @@ export function writeElements(tensor: TensorProto, out: Float32Array | Float64Ar
 export const renamedTensor = (tensor: TensorProto, name: string): TensorProto =>
   Object.assign(create(TensorProtoSchema), tensor, { name });
 
+/** Returns the first `count` elements of a tensor as one of rank 1; all, if they do not lie in its bytes. */
+export function firstOf(tensor: TensorProto, count: number): TensorProto {
+  const size = bytesPerElement(tensor.dataType);
+  if (size === undefined || tensor.rawData.length < count * size) return tensor;
+  const rawData = tensor.rawData.subarray(0, count * size);
+  return Object.assign(create(TensorProtoSchema), tensor, { dims: [BigInt(count)], rawData });
+}
+
 const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
   `${JSON.stringify(tensor.name)} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${got} ${unit}: the file is damaged.`;
 

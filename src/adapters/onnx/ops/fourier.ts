@@ -182,5 +182,5 @@ const stft: Lowering = (g, node, attributes) => {
 /** Fourier transforms. */
 export const fourier: OpTable = {
   DFT: { as: { read: dft } },
-  STFT: { as: { read: stft } },
+  STFT: { as: { read: stft }, uses: { 2: 'window of a Fourier transform' } },
 };

@@ -3,7 +3,7 @@ import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 import { DType } from '../ir/tensor.ts';
-import { rotated } from './rotary.ts';
+import { cosines, rotated, sines } from './rotary.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
 /** Keys and values of earlier calls, in buffers `[B, N, P, H]`; each sample fills its own length. */
@@ -119,5 +119,5 @@ function turnedBy(g: Builder, x: Value, { cos, sin, places, past, attributes }: 
 
 /** Attention of language models, whose queries share keys and values. */
 export const groupedAttention: OpTable = {
-  'com.microsoft::GroupQueryAttention': { as: { read: grouped } },
+  'com.microsoft::GroupQueryAttention': { as: { read: grouped }, uses: { 7: cosines, 8: sines } },
 };

@@ -63,8 +63,10 @@ const softmaxCrossEntropy: Lowering = (g, { input: [scores, target, weight] }, a
   return [lossOf(g, logs, target, weight, attributes), logs];
 };
 
+const ofClasses = { 2: 'weights of the classes in a loss' };
+
 /** Losses that are ops. */
 export const losses: OpTable = {
-  NegativeLogLikelihoodLoss: { as: { read: negativeLogLikelihood } },
-  SoftmaxCrossEntropyLoss: { as: { read: softmaxCrossEntropy } },
+  NegativeLogLikelihoodLoss: { as: { read: negativeLogLikelihood }, uses: ofClasses },
+  SoftmaxCrossEntropyLoss: { as: { read: softmaxCrossEntropy }, uses: ofClasses },
 };

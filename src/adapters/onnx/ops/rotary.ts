@@ -90,8 +90,11 @@ const microsoft: Lowering = (g, { input: [x, places, cos, sin] }, attributes) =>
   ];
 };
 
+/** Uses of the tables that rotations look up. */
+export const [cosines, sines] = ['cosines of a rotary embedding', 'sines of a rotary embedding'];
+
 /** Rotary position embeddings. */
 export const rotary: OpTable = {
-  RotaryEmbedding: { as: { read: standard }, since: 23 },
-  'com.microsoft::RotaryEmbedding': { as: { read: microsoft } },
+  RotaryEmbedding: { as: { read: standard }, since: 23, uses: { 1: cosines, 2: sines } },
+  'com.microsoft::RotaryEmbedding': { as: { read: microsoft }, uses: { 2: cosines, 3: sines } },
 };

@@ -3,6 +3,7 @@ import { isIdentity } from '../ir/node.ts';
 import { constantTensor, isConstant } from '../ir/constant.ts';
 import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../ir/tensor.ts';
 import type { Model } from '../ir/model.ts';
+import { opOf } from '../ops/index.ts';
 
 /** Location of a constant tensor in the model's file. */
 export interface Origin {
@@ -17,6 +18,8 @@ export interface Origin {
   readonly dtype?: DType;
   /** Tensor that a copy is of, possibly itself a copy. */
   readonly of?: string;
+  /** Use that makes it no parameter, such as the window of a Fourier transform. */
+  readonly use?: string;
 }
 
 /**
@@ -57,6 +60,17 @@ export function gatherConstants(
   }
   graph.node = rest;
   return origins;
+}
+
+/** Notes uses of constants that the simpler forms of nodes do not show, in place. */
+export function noteUses({ graph }: Model, origins: Map<string, Origin>): void {
+  for (const node of graph.node) {
+    for (const [i, use] of Object.entries(opOf(node)?.uses ?? {})) {
+      const name = node.input[Number(i)];
+      const origin = origins.get(name);
+      if (origin) origins.set(name, Object.assign({}, origin, { use }));
+    }
+  }
 }
 
 function constantOf(node: NodeProto, tensors: ReadonlyMap<string, TensorProto>): TensorProto | undefined {

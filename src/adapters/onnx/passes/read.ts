@@ -7,7 +7,7 @@ import { identityNode } from '../ir/node.ts';
 import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
 import { freeBatchAxis, freeReshapes, meetingSamples } from './batch.ts';
 import { structureFaults } from './check.ts';
-import { gatherConstants, type Origin } from './constants.ts';
+import { gatherConstants, noteUses, type Origin } from './constants.ts';
 import { fixInputs, fixShapes, type FixedInputs, type FixedShapes } from './fix.ts';
 import { inlineFunctions } from './inline.ts';
 import { expand } from './lower.ts';
@@ -63,6 +63,7 @@ export function read(
   faults.push(...upgradeOpset(model));
   if (faults.length > 0) throw new OnnxError(faults);
   convertPrecision(model.graph, precision);
+  noteUses(model, origins);
   const batch = freeBatch ? freeBatchAxis(model) : undefined;
   const expanded = expand(model.graph);
   if (batch) freeReshapes(model);

@@ -27,6 +27,8 @@ export interface RoleFacts {
   readonly singles: ReadonlySet<string>;
   /** See {@link quantizedScales}. */
   readonly scales: ReadonlySet<string>;
+  /** The node that makes each value. */
+  readonly makers: ReadonlyMap<string, NodeProto>;
 }
 
 /** Returns the values that decide roles in a graph. */
@@ -37,8 +39,12 @@ export function roleFacts({ node: nodes, initializer: initializers }: GraphProto
     learned: learnedValues(nodes, initializers, computed),
     singles: singleUnits(nodes, initializers),
     scales: quantizedScales(nodes, initializers),
+    makers: new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const))),
   };
 }
+
+/** Names of the ops that set elements of their first input, at the positions in the second. */
+export const scatters = /^Scatter(ND|Elements)$/;
 
 const isWeight = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isNarrow(dataType);
 
@@ -53,10 +59,17 @@ function computedWeights(
   const constant = new Set(initializers.map(({ name }) => name));
   const weighty = new Set(initializers.filter(isWeight).map(({ name }) => name));
   const computed = new Set<string>();
+  // Integers computed from integers, such as the positions that a scatter sets.
+  const known = new Set(constant);
   for (const node of nodes) {
-    if (!node.input.some((input) => weighty.has(input) || computed.has(input))) continue;
-    if (!node.input.every((input) => input === '' || constant.has(input) || computed.has(input))) continue;
-    for (const output of node.output) computed.add(output);
+    const { input, output } = node;
+    const isSet = scatters.test(plainOp(node));
+    const isKnown = (value: string, i: number): boolean =>
+      value === '' || constant.has(value) || computed.has(value) || (isSet && i === 1 && known.has(value));
+    if (input.some((value) => weighty.has(value) || computed.has(value))) {
+      if (input.every(isKnown)) for (const value of output) computed.add(value);
+    } else if (input.length > 0 && input.every((value) => value === '' || known.has(value)))
+      for (const value of output) known.add(value);
   }
   return computed;
 }

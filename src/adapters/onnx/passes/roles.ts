@@ -8,8 +8,8 @@ import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import { biasRole, roleNamed, type Op, type Role } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
-import { numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
-import { opOf, plainOp, type RoleFacts } from './roleFacts.ts';
+import { firstOf, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
+import { opOf, plainOp, scatters, type RoleFacts } from './roleFacts.ts';
 
 /** Most nodes through which a tensor is followed. */
 const LONGEST_PATH = 16;
@@ -37,12 +37,8 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
   function follow(name: string, path: readonly NodeProto[]): Found | NoRole {
     let against = 'a constant, not used as a weight';
     for (const [node, i] of readers.get(name) ?? []) {
-      if (
-        i === 0 &&
-        opOf(node)?.carries &&
-        path.length < LONGEST_PATH &&
-        !facts.learned.has(node.output[0])
-      ) {
+      const { carries } = opOf(node) ?? {};
+      if (i === 0 && carries && carries !== 'joined' && path.length < LONGEST_PATH) {
         for (const output of node.output) {
           const found = follow(output, [...path, node]);
           if (!('against' in found)) return found;
@@ -50,16 +46,16 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
         }
         continue;
       }
-      if (opOf(node)?.carries === 'joined' && path.length < LONGEST_PATH) {
+      if (carries === 'joined' && path.length < LONGEST_PATH) {
         if (isToken(node, tensor, facts)) return { ...tokenRole, why: `token of ${titleOf(node)}` };
-        const found = follow(node.output[0], [...path, node]);
-        if (!('against' in found)) return found;
+        const found = joins(node, tensor, facts) ? follow(node.output[0], [...path, node]) : undefined;
+        if (found && !('against' in found)) return found;
       }
       const found = turns(node.output[0], readers)
         ? frequencies
         : facts.computed.has(node.output[0])
-          ? ofComputed(node, path)
-          : direct(node, i, tensor, facts);
+          ? ofComputed(node, i, path)
+          : direct(node, i, tensor, { ...facts, readers });
       if (found !== undefined && !('against' in found)) return through(found, path, tensor);
       against = found?.against ?? against;
     }
@@ -67,21 +63,45 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
   }
 
   /** Returns the role of a tensor from which a node computes a layer's weight. */
-  function ofComputed(node: NodeProto, path: readonly NodeProto[]): Found | NoRole | undefined {
-    const { operand, isElementwise } = opOf(node) ?? {};
+  function ofComputed(node: NodeProto, i: number, path: readonly NodeProto[]): Found | NoRole | undefined {
+    const { operand, isElementwise, product } = opOf(node) ?? {};
     const wide = shapeOf(tensor).filter((size) => size !== 1).length;
-    if (operand === undefined && !isElementwise)
-      return wide < 2 ? ofComputation : direct(node, node.input.indexOf(tensor.name), tensor, facts);
-    if (wide === 0) return { against: 'a single number in arithmetic' };
+    const op = plainOp(node);
+    if (reparametrizations.has(op)) return { ...argumentRole, why: `argument of ${titleOf(node)}` };
+    const isSet = i === 0 && scatters.test(op);
+    if (operand === undefined && !isElementwise && !isSet) {
+      const role = wide < 2 && !product ? undefined : direct(node, i, tensor, { ...facts, readers });
+      const isOwn = role !== undefined && (wide > 1 || ('kind' in role && role.kind === 'bias'));
+      return isOwn ? role : wide < 2 ? ofComputation : undefined;
+    }
+    if (op === 'Clip' && i > 0) return { against: 'a bound' };
+    if (wide === 0 && op !== 'Clip') return { against: 'a single number in arithmetic' };
     if (isMask(tensor)) return { against: 'a mask: it holds only zeros and ones' };
     if (path.length >= LONGEST_PATH) return undefined;
     const found = follow(node.output[0], [...path, node]);
-    if ('against' in found) return found;
+    if ('against' in found) {
+      const isBias =
+        operand === 'added' &&
+        (found.against === ofComputation.against || isProduct(node.input[1 - i], facts));
+      return isBias ? { ...biasRole, why: `bias of ${titleOf(node)}` } : found;
+    }
+    if (isSet || (op === 'Clip' && found.name === argumentRole.name)) return found;
     if (found.kind !== 'weight') return { against: 'computed into a value that is no weight of a layer' };
     const why = found.why.endsWith(ofIt) ? found.why : `${found.why}${ofIt}`;
     return { kind: 'weight', name: 'weight', why };
   }
 }
+
+/** True for a product that the graph computes, of matrices or by a convolution. */
+function isProduct(value: string, { makers }: RoleFacts): boolean {
+  const maker = makers.get(value);
+  return maker !== undefined && opOf(maker)?.product !== undefined;
+}
+
+/** Functions by which networks keep a parameter in a range; files hold other constants after such functions, not before. */
+const reparametrizations = new Set(['Exp', 'Softplus', 'Sigmoid', 'Tanh']);
+
+const argumentRole: Role = { kind: 'other', name: 'argument' };
 
 const ofIt = ', which is computed from it';
 
@@ -91,14 +111,23 @@ const tokenRole: Role = { kind: 'other', name: 'token' };
  * True if a tensor is a position of its own in a sequence that layers compute, such as the class token of a vision
  * transformer: one vector of features, joined along another axis. Zeros may as well be padding.
  */
-function isToken(node: NodeProto, tensor: TensorProto, { learned }: RoleFacts): boolean {
+function isToken(node: NodeProto, tensor: TensorProto, facts: RoleFacts): boolean {
   const shape = shapeOf(tensor);
-  const axis = attributesOf(node).int('axis', 0);
   const isVector = shape.filter((size) => size !== 1).length === 1 && shape.at(-1) !== 1;
-  const isApart = axis !== -1 && (shape.length === 1 || axis !== shape.length - 1);
   const isZero = numbersOf(tensor).every((value) => value === 0);
-  return isVector && isApart && !isZero && node.input.some((input) => learned.has(input));
+  return isVector && !isZero && joinsPositions(node, tensor, facts);
 }
+
+/** True if a tensor is joined with values of layers along another axis than that of the features. */
+function joinsPositions(node: NodeProto, { dims }: TensorProto, { learned }: RoleFacts): boolean {
+  const axis = attributesOf(node).int('axis', 0);
+  const isApart = axis !== -1 && (dims.length === 1 || axis !== dims.length - 1);
+  return isApart && node.input.some((input) => learned.has(input));
+}
+
+/** True if a tensor that is joined with others may be part of a weight: columns beside the data are features. */
+const joins = (node: NodeProto, tensor: TensorProto, facts: RoleFacts): boolean =>
+  facts.computed.has(node.output[0]) || joinsPositions(node, tensor, facts);
 
 const ofComputation: NoRole = { against: 'part of the computation of a weight' };
 
@@ -131,7 +160,7 @@ function direct(
   node: NodeProto,
   i: number,
   tensor: TensorProto,
-  { learned, singles, scales }: RoleFacts,
+  { learned, singles, scales, makers, readers }: RoleFacts & { readonly readers: Readers },
 ): Found | NoRole | undefined {
   const { roles, operand, quantizers } = opOf(node) ?? {};
   if (quantizers?.includes(i)) return ofQuantization;
@@ -142,6 +171,7 @@ function direct(
   });
   if (operand === undefined) {
     const role = typeof roles === 'function' ? roles(i, attributesOf(node), rank) : roles?.[i];
+    if (role?.kind === 'embedding' && isSinusoidal(tensor)) return sinusoidal;
     return role && where(role);
   }
   const other = node.input[1 - i];
@@ -149,8 +179,45 @@ function direct(
   if (!learned.has(other)) return { against: 'applied before any layer: part of the preprocessing' };
   // A scalar has no axis; the bias of a single unit has one.
   const single = rank > 0 && shapeOf(tensor).every((size) => size === 1) && singles.has(other);
+  if (operand === 'factor' && isByRow(tensor, makers.get(other))) return { against: 'a factor for each row' };
+  if (operand === 'factor' && isRate(node, tensor, readers)) return where(roleNamed('rates', 'weight'));
   const role = operand === 'added' && single ? biasRole : operandRole(operand, tensor);
   return 'against' in role ? role : where(role);
+}
+
+/** True if a factor weighs the rows that a node looks up in a table: a column, as long as the list of indices. */
+function isByRow({ dims }: TensorProto, maker: NodeProto | undefined): boolean {
+  return dims.length === 2 && dims[1] === 1n && maker !== undefined && opOf(maker)?.looksUp === true;
+}
+
+/** True if products with a tensor of several axes, all negative, are read by Exp alone: rates of decay, as of a state space. */
+function isRate(node: NodeProto, tensor: TensorProto, readers: Readers): boolean {
+  if (shapeOf(tensor).filter((size) => size !== 1).length < 2) return false;
+  const after = readers.get(node.output[0]) ?? [];
+  return (
+    after.length > 0 &&
+    after.every(([reader]) => plainOp(reader) === 'Exp') &&
+    numbersOf(tensor).every((value) => value < 0)
+  );
+}
+
+const sinusoidal: NoRole = { against: 'a table of sines and cosines' };
+
+const isOne = (a: number, b: number): boolean => Math.abs(a * a + b * b - 1) < 1e-3;
+
+/** True if each row of a table, of several rows, holds the sines and cosines of the same angles: side by side, or in halves. */
+function isSinusoidal(tensor: TensorProto): boolean {
+  const sizes = shapeOf(tensor).filter((size) => size !== 1);
+  if (sizes.length !== 2 || sizes[1] % 2 === 1) return false;
+  const [, width] = sizes;
+  // A few rows tell.
+  const table = numbersOf(firstOf(tensor, width * Math.min(sizes[0], 8)));
+  const pairs = (first: (i: number) => number, step: number) =>
+    table.every((_, at) => {
+      const i = at % width;
+      return i >= width / 2 || isOne(table[at - i + first(i)], table[at - i + first(i) + step]);
+    });
+  return pairs((i) => 2 * i, 1) || pairs((i) => i, width / 2);
 }
 
 /** Returns the role of a constant operand of arithmetic after a layer. */
@@ -160,7 +227,9 @@ function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): 
   if (numbersOf(tensor).some((value) => !(Math.abs(value) < 1e4)))
     return { against: 'looks like a mask: it has values beyond ±1e4' };
   if (operand === 'divisor') return { against: 'a constant divisor' };
-  if (operand !== 'factor') return wide === 1 ? biasRole : roleNamed('offset', 'other');
+  if (operand !== 'factor' && wide > 1)
+    return isSinusoidal(tensor) ? sinusoidal : roleNamed('offset', 'other');
+  if (operand !== 'factor') return biasRole;
   return wide === 1
     ? roleNamed('scale', 'norm')
     : { against: 'a constant factor of several axes, as of a position encoding' };
