@@ -32,6 +32,7 @@ export interface NoRole {
 
 /** Returns the role of a tensor, followed through ops that only move it. */
 export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts): Found | NoRole {
+  const known = Object.assign({}, facts, { readers });
   return follow(tensor.name, []);
 
   function follow(name: string, path: readonly NodeProto[]): Found | NoRole {
@@ -47,7 +48,7 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
         continue;
       }
       if (carries === 'joined' && path.length < LONGEST_PATH) {
-        if (isToken(node, tensor, facts)) return { ...tokenRole, why: `token of ${titleOf(node)}` };
+        if (isToken(node, tensor, facts)) return roleIn(node, tokenRole);
         const found = joins(node, tensor, facts) ? follow(node.output[0], [...path, node]) : undefined;
         if (found && !('against' in found)) return found;
       }
@@ -55,7 +56,7 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
         ? frequencies
         : facts.computed.has(node.output[0])
           ? ofComputed(node, i, path)
-          : direct(node, i, tensor, { ...facts, readers });
+          : direct(node, i, tensor, known);
       if (found !== undefined && !('against' in found)) return through(found, path, tensor);
       against = found?.against ?? against;
     }
@@ -67,10 +68,10 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
     const { operand, isElementwise, product } = opOf(node) ?? {};
     const wide = shapeOf(tensor).filter((size) => size !== 1).length;
     const op = plainOp(node);
-    if (reparametrizations.has(op)) return { ...argumentRole, why: `argument of ${titleOf(node)}` };
+    if (reparametrizations.has(op)) return roleIn(node, argumentRole);
     const isSet = i === 0 && scatters.test(op);
     if (operand === undefined && !isElementwise && !isSet) {
-      const role = wide < 2 && !product ? undefined : direct(node, i, tensor, { ...facts, readers });
+      const role = wide < 2 && !product ? undefined : direct(node, i, tensor, known);
       const isOwn = role !== undefined && (wide > 1 || ('kind' in role && role.kind === 'bias'));
       return isOwn ? role : wide < 2 ? ofComputation : undefined;
     }
@@ -83,7 +84,7 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
       const isBias =
         operand === 'added' &&
         (found.against === ofComputation.against || isProduct(node.input[1 - i], facts));
-      return isBias ? { ...biasRole, why: `bias of ${titleOf(node)}` } : found;
+      return isBias ? roleIn(node, biasRole) : found;
     }
     if (isSet || (op === 'Clip' && found.name === argumentRole.name)) return found;
     if (found.kind !== 'weight') return { against: 'computed into a value that is no weight of a layer' };
@@ -155,6 +156,11 @@ const ofQuantization: NoRole = { against: 'part of the quantization of weights' 
 const titleOf = (node: NodeProto): string =>
   `${plainOp(node)} ${JSON.stringify(node.name || node.output[0])}`;
 
+const roleIn = (node: NodeProto, role: Role): Found => ({
+  ...role,
+  why: `${role.name} of ${titleOf(node)}`,
+});
+
 /** Returns the role of input i of a node; undefined if it has none. */
 function direct(
   node: NodeProto,
@@ -165,10 +171,7 @@ function direct(
   const { roles, operand, quantizers } = opOf(node) ?? {};
   if (quantizers?.includes(i)) return ofQuantization;
   const rank = tensor.dims.length;
-  const where = (role: Role): Found => ({
-    ...role,
-    why: `${role.name} of ${titleOf(node)}`,
-  });
+  const where = (role: Role): Found => roleIn(node, role);
   if (operand === undefined) {
     const role = typeof roles === 'function' ? roles(i, attributesOf(node), rank) : roles?.[i];
     if (role?.kind === 'embedding' && isSinusoidal(tensor)) return sinusoidal;
