@@ -7,6 +7,7 @@ import { ModelProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
 import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
 import { floats, model as graph, node } from './rawModel.js';
+import { decodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { fixture, type Fixture } from './fixtures.ts';
 
 /** A fixture's data and target, to be converted. */
@@ -211,6 +212,25 @@ describe('loading', () => {
     });
     expect(levels).toEqual(['all', 'disabled']);
     await model.dispose();
+  });
+
+  test.each([
+    ["Could not find an implementation for Tanh(13) node with name 'NAME'", 1],
+    ["Could not find an implementation for Tanh(13) node with name 'made by an optimization'", 2],
+    ["Could not find an implementation for Gelu(20) node with name 'NAME'", 2],
+    ['Failed to load model because protobuf parsing failed.', 1],
+    ['Node input is not a graph input', 2],
+  ])('a graph refused with %s is opened %i times', async (message, times) => {
+    let opened = 0;
+    const create = (bytes: Uint8Array) => {
+      const { name } = decodeModel(bytes).graph.node.find(({ opType }) => opType === 'Tanh') ?? { name: '' };
+      opened++;
+      throw new Error(message.replace('NAME', name));
+    };
+    const failing = { ...ort, InferenceSession: { create } } as unknown as typeof ort;
+    const asked = { loss: 'mse', sessionOptions: { graphOptimizationLevel: 'all' } } as const;
+    await expect(trainable(failing, mlp([2, 3, 1]), asked)).rejects.toThrow(OnnxError);
+    expect(opened).toBe(times);
   });
 
   test('trains the parameters chosen', async () => {
