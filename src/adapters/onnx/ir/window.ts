@@ -16,15 +16,20 @@ export interface Window {
  *
  * @param x - shape of the input, for `auto_pad`
  * @param kernel - spatial sizes of the kernel, used if the attribute `kernel_shape` is absent
+ * @param auto - `auto_pad`, `'VALID'` for a window whose input is padded already. @defaultValue that of the attributes
  * @throws Refusal if `auto_pad` needs sizes that are not known
  */
-export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: readonly Dimension[]): Window {
+export function windowOf(
+  attributes: Attributes,
+  x: Shape | undefined,
+  kernel: readonly Dimension[],
+  auto = attributes.string('auto_pad', 'NOTSET'),
+): Window {
   const sizes = attributes.ints('kernel_shape') ?? kernel;
   const rank = sizes.length;
   const ones = sizes.map(() => 1);
   const strides = attributes.ints('strides') ?? ones;
   const dilations = attributes.ints('dilations') ?? ones;
-  const auto = attributes.string('auto_pad', 'NOTSET');
   let pads = attributes.ints('pads') ?? [...ones, ...ones].fill(0);
   if (auto === 'VALID') pads = pads.map(() => 0);
   if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {

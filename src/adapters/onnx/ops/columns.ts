@@ -13,7 +13,7 @@ import type { Value } from '../ir/graph.ts';
 import type { Lowering } from '../ir/op.ts';
 import { range } from '../ir/shape.ts';
 import { windowOf, type Window } from '../ir/window.ts';
-import { withPads } from './transposedPads.ts';
+import { padsAtRunTime, poolPads, sizedTranspose } from './runtimePads.ts';
 
 /**
  * For each place of a window in its input and each place in the window, which element of the input it is,
@@ -61,10 +61,20 @@ const join = (g: Builder, ...parts: (Value | readonly number[])[]) =>
     0,
   );
 
-/** Number of places that a window takes along each axis of the padded x. */
-function outputsOf(g: Builder, x: Value, kernel: Value, { strides, dilations }: Window): Value {
+/**
+ * Number of places that a window takes along each axis of the padded x.
+ *
+ * @param more - elements that are added to each axis
+ */
+function outputsOf(
+  g: Builder,
+  x: Value,
+  kernel: Value,
+  { strides, dilations }: Window,
+  more = strides.map(() => 0),
+): Value {
   const span = g.add(g.mul(g.sub(kernel, ones(g, strides)), g.integers(dilations)), ones(g, strides));
-  const free = g.sub(g.sizes(x, spatialAxes(g, x)), span);
+  const free = g.sub(g.add(g.sizes(x, spatialAxes(g, x)), g.integers(more)), span);
   return g.add(g.div(free, g.integers(strides)), ones(g, strides));
 }
 
@@ -89,6 +99,8 @@ export function convolutionInputs(g: Builder, node: NodeProto, attributes: Attri
 
 /** A convolution as a product of matrices: the weight times the elements that each window sees. */
 export const convByColumns: Lowering = (g, node, attributes) => {
+  const padding = padsAtRunTime(g, node, attributes);
+  if (padding) return padding;
   const [x, w, bias] = node.input;
   const group = attributes.int('group', 1);
   const { columns, kernel, outs } = seenBy(g, node, attributes);
@@ -101,7 +113,7 @@ export const convByColumns: Lowering = (g, node, attributes) => {
 
 /** The transpose of a convolution: products with the weight, each added to every place the window covers. */
 export const convTransposeByColumns: Lowering = (g, node, attributes) => {
-  const sized = withPads(g, node, attributes);
+  const sized = sizedTranspose(g, node, attributes);
   if (sized) return sized;
   const [x, w, bias] = node.input;
   const axes = spatialAxes(g, w);
@@ -131,30 +143,40 @@ export const convTransposeByColumns: Lowering = (g, node, attributes) => {
   return [bias ? g.add(y, alongChannels(g, bias, w)) : y];
 };
 
+/** The means over windows: sums of columns, by the number of elements that count in each window. */
 export const averagePoolByColumns: Lowering = (g, node, attributes) => {
   const [x] = node.input;
   const axes = spatialAxes(g, x);
-  const window = windowOf(attributes, g.shapeOf(x), attributes.ints('kernel_shape') ?? []);
-  const ceil = attributes.int('ceil_mode', 0) === 1;
-  const countPads = attributes.int('count_include_pad', 0) === 1;
-  if (ceil && countPads) refuse('ceil_mode with count_include_pad is not done in float64.');
-  const kernel = g.integers(attributes.ints('kernel_shape') ?? []);
-  const more = ceil ? Math.max(...window.strides) - 1 : 0;
-  const input = padded(g, x, window, 0, more);
-  const shape = g.shapeOf(node.output[0])?.slice(2) ?? [];
-  if (ceil && shape.some((size) => typeof size !== 'number'))
-    refuse('ceil_mode needs spatial sizes known beforehand.');
-  const outs = ceil ? g.integers(shape.map(Number)) : outputsOf(g, input, kernel, window);
+  const shape = attributes.ints('kernel_shape') ?? [];
+  const kernel = g.integers(shape);
+  const given = poolPads(g, x, attributes);
+  const window = windowOf(attributes, g.shapeOf(x), shape, given === undefined ? undefined : 'VALID');
+  const { strides, pads } = window;
+  const ceil = given === undefined && attributes.int('ceil_mode', 0) === 1;
+  const more = ceil ? Math.max(...strides) - 1 : 0;
+  const around = (v: Value, value: number) =>
+    given === undefined
+      ? padded(g, v, window, value)
+      : g.op('Pad', [v, given, g.scalar(value, g.dtypeOf(v))]);
+  const beyond = (v: Value) => padded(g, v, { ...window, pads: pads.map(() => 0) }, 0, more);
+  const input = around(x, 0);
+  const outs = ceil ? ceiled(g, x, input, kernel, window) : outputsOf(g, input, kernel, window);
   const sums = (v: Value) => {
-    const columns = columnsOf(g, v, window, kernel, outs);
+    const columns = columnsOf(g, beyond(v), window, kernel, outs);
     const split = g.reshape(columns, join(g, [0, 0], g.product(kernel), g.product(outs)));
     return g.reshape(g.sum(split, [2], false), join(g, g.sizes(v, [0, 1]), outs));
   };
   const one = g.filled(join(g, [1, 1], g.sizes(x, axes)), 1, g.dtypeOf(x));
-  const counts = sums(
-    countPads
-      ? padded(g, padded(g, one, window, 1), { ...window, pads: window.pads.map(() => 0) }, 0, more)
-      : padded(g, one, window, 0, more),
-  );
-  return [g.div(sums(input), counts)];
+  // What lies beyond the padding never counts.
+  return [g.div(sums(input), sums(around(one, attributes.int('count_include_pad', 0))))];
 };
+
+/** Number of places that a window takes with `ceil_mode`, of which the last begins before the padding at the end. */
+function ceiled(g: Builder, x: Value, input: Value, kernel: Value, window: Window): Value {
+  const { strides, pads } = window;
+  const step = g.integers(strides);
+  const more = strides.map((stride) => stride - 1);
+  const whole = outputsOf(g, input, kernel, window, more);
+  const reach = g.add(g.sizes(x, spatialAxes(g, x)), g.integers(strides.map((_, i) => pads[i] - 1)));
+  return g.min(whole, g.add(g.div(reach, step), ones(g, strides)));
+}

@@ -6,6 +6,7 @@ import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering } from '../ir/op.ts';
 import { windowOf, type Window } from '../ir/window.ts';
+import { poolPads } from './runtimePads.ts';
 
 /** Sums over windows of an image `[N, C, …]` that is padded already. */
 function sumsOver(g: Builder, x: Value, kernel: readonly number[], { strides, dilations }: Window): Value {
@@ -23,6 +24,9 @@ function sumsOver(g: Builder, x: Value, kernel: readonly number[], { strides, di
 
 /** Sums of powers over windows, by explicit zeros around the image. */
 function windowSums(g: Builder, powers: Value, kernel: readonly number[], attributes: Attributes): Value {
+  const given = poolPads(g, powers, attributes);
+  if (given !== undefined)
+    return sumsOver(g, g.pad(powers, given), kernel, windowOf(attributes, undefined, kernel, 'VALID'));
   const window = windowOf(attributes, g.shapeOf(powers), kernel);
   const { strides, pads } = window;
   const rank = kernel.length;

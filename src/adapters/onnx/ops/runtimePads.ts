@@ -43,8 +43,35 @@ function halves(g: Builder, total: Value, upper: boolean): readonly [Value, Valu
 const isUpper = (attributes: Attributes) => attributes.string('auto_pad', 'NOTSET') === 'SAME_UPPER';
 
 /**
- * Pads the input of a convolution with `auto_pad` SAME whose padding is not known before the graph runs: so that there are
- * ⌈size / stride⌉ windows along each axis.
+ * Returns the padding of all axes of an image by `auto_pad` SAME, by its spatial sizes: there are ⌈size / stride⌉ windows along
+ * each axis.
+ */
+export function samePads(
+  g: Builder,
+  sizes: Value,
+  { kernel, strides }: Pick<Sizes, 'kernel' | 'strides'>,
+  attributes: Attributes,
+): Value {
+  const steps = g.div(g.sub(sizes, g.integers([1])), strides);
+  const total = g.max(g.sub(g.add(g.mul(steps, strides), kernel), sizes), g.integers([0]));
+  const none = g.integers([0, 0]);
+  const [begin, end] = halves(g, total, isUpper(attributes));
+  return g.concat([none, begin, none, end], 0);
+}
+
+/** The same, for a pooling; undefined if its padding is known beforehand. */
+export function poolPads(g: Builder, x: Value, attributes: Attributes): Value | undefined {
+  const kernel = attributes.ints('kernel_shape') ?? [];
+  const strides = attributes.ints('strides') ?? kernel.map(() => 1);
+  const isSame = attributes.string('auto_pad', 'NOTSET').startsWith('SAME');
+  if (!isSame || isStatic(g.shapeOf(x)?.slice(2)) || strides.every((stride) => stride === 1))
+    return undefined;
+  const window = { kernel: g.integers(kernel), strides: g.integers(strides) };
+  return samePads(g, g.sizes(x, spatialAxes(g, x)), window, attributes);
+}
+
+/**
+ * Pads the input of a convolution with `auto_pad` SAME whose padding is not known before the graph runs.
  */
 export const padsAtRunTime: Lowering = (g, node, attributes) => {
   if (!attributes.string('auto_pad', 'NOTSET').startsWith('SAME')) return undefined;
@@ -53,12 +80,8 @@ export const padsAtRunTime: Lowering = (g, node, attributes) => {
     return undefined;
   refuseDilatedSame(attributes);
   const { axes, kernel, strides } = sizesOf(g, w, attributes);
-  const [size, one] = [g.sizes(x, axes), g.integers([1])];
-  const steps = g.div(g.sub(size, one), strides);
-  const total = g.max(g.sub(g.add(g.mul(steps, strides), kernel), size), g.integers([0]));
-  const none = g.integers([0, 0]);
-  const [begin, end] = halves(g, total, isUpper(attributes));
-  const padded = g.pad(x, g.concat([none, begin, none, end], 0));
+  const pads = samePads(g, g.sizes(x, axes), { kernel, strides }, attributes);
+  const padded = g.pad(x, pads);
   return [g.inheriting(unpadded(node)).op(node.opType, [padded, w, bias || undefined])];
 };
 
