@@ -143,6 +143,30 @@ test('queries that are repeated for each sample are trained, times joined with f
   });
 });
 
+test('a table of positions that is resized to the image is trained', () => {
+  const model = modelFrom({
+    inputs: { x: ['N', 3, 'H', 'W'] },
+    outputs: { y: undefined },
+    initializers: [
+      floats('w', [4, 3, 1, 1], direction(12, 1)),
+      floats('positions', [1, 9, 4], direction(36, 2)),
+      integers('square', [1, 3, 3, 4]),
+    ],
+    nodes: [
+      node('Conv', ['x', 'w'], 'h'),
+      node('Shape', ['h'], 'sizes'),
+      node('Reshape', ['positions', 'square'], 'grid'),
+      node('Transpose', ['grid'], 'first', { perm: [0, 3, 1, 2] }),
+      node('Resize', ['first', '', '', 'sizes'], 'resized', { mode: 'linear' }),
+      node('Add', ['h', 'resized'], 'y'),
+    ],
+  });
+  expect(choiceIn(model)).toEqual({
+    w: 'trained: weight of Conv "h"',
+    positions: 'trained: offset of Add "y"',
+  });
+});
+
 test('the rates of a state space are trained, before Exp and after it, and factors of rotations are not', () => {
   const rates = Array.from({ length: 8 }, (_, i) => -1 - i);
   const model = modelFrom({

@@ -39,7 +39,9 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
     let against = 'a constant, not used as a weight';
     for (const [node, i] of readers.get(name) ?? []) {
       const { carries } = opOf(node) ?? {};
-      if (i === 0 && carries && carries !== 'joined' && path.length < LONGEST_PATH) {
+      // Only tables of positions are resized among constants.
+      const moves = (carries && carries !== 'joined') || plainOp(node) === 'Resize';
+      if (i === 0 && moves && path.length < LONGEST_PATH) {
         for (const output of node.output) {
           const found = follow(output, [...path, node]);
           if (!('against' in found)) return found;
