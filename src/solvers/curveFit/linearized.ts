@@ -2,6 +2,7 @@ import type { Scheme } from '../../core/jacobian.ts';
 import { gradientOfSquares } from '../../core/leastSquares.ts';
 import { EPSILON } from '../../core/epsilon.ts';
 import { dot, roundToFloat32 } from '../../core/vector.ts';
+import { columnNorms } from '../leastSquares/linearModel.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
 import { pivotedQr, solveByQr, type PivotedQr } from './qr.ts';
 import type { Precision, Problem, Residuals } from '../../core/problem.ts';
@@ -34,18 +35,32 @@ export interface Linearized {
   readonly decrease: number;
   /** Accuracy of the Jacobian. */
   readonly accuracy: Accuracy;
+  /** Largest ‖Jⱼxⱼ‖ of the free unknowns, at least ‖y/σ‖: rounding errors of the model are relative to it */
+  readonly largestTerm: number;
 }
 
 /** Accuracy of a Jacobian: about 8 digits (forward differences), or 11 and more (central ones, or the user's own). */
 export type Accuracy = 'rough' | 'fine';
 
 /** A diagonal element of R below this, for columns of length 1, is rounding of differences. */
-const RANK_TOLERANCE: Record<Precision, number> = { float32: 1e-4, float64: 1e-9 };
+export const RANK_TOLERANCE: Record<Precision, number> = { float32: 1e-4, float64: 1e-9 };
 
 const SCHEMES: Record<Accuracy, Scheme> = { rough: '2-point', fine: '3-point' };
 
 /** Computes and factors the Jacobian at a point. */
 export function linearizeAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy): Linearized {
+  return linearModel(fit, slopesAt(fit, x, accuracy), accuracy);
+}
+
+/** Residuals and their Jacobian, `[m, n]` row by row, at a point. */
+export interface SlopesAt {
+  readonly x: Float64Array;
+  readonly residuals: Float64Array;
+  readonly jacobian: Float64Array;
+}
+
+/** Computes residuals and their Jacobian; zeros if differences fail. */
+export function slopesAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy): SlopesAt {
   const { problem, lower, upper, hasJacobian } = fit;
   const m = problem.residualCount ?? 0;
   const residuals = new Float64Array(m);
@@ -57,14 +72,19 @@ export function linearizeAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy
     const at = { problem, x, residuals, start: problem.p0, size: fit.size };
     if (!resolvedJacobian(at, steps, jacobian)) jacobian.fill(0);
   }
-  return linearModel(fit, { x, residuals, jacobian }, accuracy);
+  return { x, residuals, jacobian };
 }
 
-/** Factors a Jacobian, `[m, n]`, over the unknowns that no bound holds. */
+/**
+ * Factors a Jacobian, `[m, n]`, over the unknowns that no bound holds.
+ *
+ * @param tolerance - diagonal elements of R below this count as 0
+ */
 export function linearModel(
   fit: FitProblem,
-  at: { readonly x: Float64Array; readonly residuals: Float64Array; readonly jacobian: Float64Array },
+  at: SlopesAt,
   accuracy: Accuracy,
+  tolerance = RANK_TOLERANCE[precisionOf(fit)],
 ): Linearized {
   const { lower, upper, hasJacobian } = fit;
   const { residuals, jacobian } = at;
@@ -82,12 +102,15 @@ export function linearModel(
   const indices = Array.from(x, (_, j) => j);
   const held = indices.filter(isHeld);
   const free = indices.filter((j) => !isHeld(j));
-  const qr = pivotedQr(columnsOf(jacobian, n, free), m, free.length, RANK_TOLERANCE[precisionOf(fit)]);
+  const qr = pivotedQr(columnsOf(jacobian, n, free), m, free.length, tolerance);
   const { x: solution, decrease } = solveByQr(qr, residuals);
   const step = new Float64Array(n);
   free.forEach((j, k) => (step[j] = -solution[k]));
   const f = dot(residuals, residuals);
-  return { x, f, qr, free, held, step, decrease, accuracy: hasJacobian ? 'fine' : accuracy };
+  const norms = columnNorms(jacobian, n);
+  const largestTerm = Math.max(fit.size, ...free.map((j) => norms[j] * Math.abs(x[j])));
+  const isOwn = hasJacobian ? 'fine' : accuracy;
+  return { x, f, qr, free, held, step, decrease, accuracy: isOwn, largestTerm };
 }
 
 /** Returns these columns of a matrix `[m, n]`: itself if they are all. */

@@ -1,6 +1,7 @@
 import { runSync } from '../../core/drive.ts';
 import { differenceJacobian } from '../../core/jacobian.ts';
 import { fallsAlongLoose } from './looseEnd.ts';
+import { sharpen } from './sharpen.ts';
 import { solveFit, type FitSolution } from './solveFit.ts';
 import { precisionOf, type FitProblem } from './linearized.ts';
 import type { Residuals } from '../../core/problem.ts';
@@ -30,7 +31,7 @@ export interface RescaledSolution {
  */
 export function solveRescaled(fit: FitProblem, values: Residuals): RescaledSolution {
   const scaled = rescale(fit, values);
-  const found = solveFit(scaled.fit);
+  const found = sharpen(scaled.fit, solveFit(scaled.fit));
   const { unit, units } = scaled;
   const { x, f, qr, free } = found;
   const converged = found.converged && !(qr.rank < free.length && fallsAlongLoose(scaled.fit, found));

@@ -16,7 +16,7 @@ import type { Termination } from '../../core/termination.ts';
 import type { FitProblem, Linearized } from './linearized.ts';
 
 /** A solution, and the linear model of the last step. */
-export interface FitSolution extends Pick<Linearized, 'x' | 'f' | 'qr' | 'free' | 'held'> {
+export interface FitSolution extends Pick<Linearized, 'x' | 'f' | 'qr' | 'free' | 'held' | 'largestTerm'> {
   readonly converged: boolean;
   /** Ending of Levenberg–Marquardt. */
   readonly termination: Termination;

@@ -256,7 +256,7 @@ function messageOf({ converged, termination, qr, free }: FitSolution): string {
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
   }
   if (!converged && !isLimit(termination) && qr.rank < free.length) {
-    return 'The sum of squares still falls in a direction that its derivatives do not resolve: the parameters nearly compensate each other. Subtract a typical value from x in the model, or fix a parameter.';
+    return 'The sum of squares falls, or may fall, in a direction that its derivatives do not resolve: the parameters nearly compensate each other. Subtract a typical value from x in the model, or fix a parameter.';
   }
   if (!converged && !isLimit(termination)) {
     return 'Steps hardly lower the sum of squares, but its derivatives do not show a minimum: start elsewhere.';
