@@ -38,7 +38,7 @@ export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty
  * without squares of the columns of J, which may overflow or underflow.
  *
  * @param g - its gradient with respect to the parameters that vary, `[n]`
- * @param s - standard deviation of a residual
+ * @param s - standard deviation of a residual; Infinity if there are no degrees of freedom to derive it from
  */
 export function standardErrorOf({ factor, loose, norms }: Uncertainty, g: Float64Array, s: number): number {
   const n = g.length;
@@ -49,8 +49,11 @@ export function standardErrorOf({ factor, loose, norms }: Uncertainty, g: Float6
     for (let j = 0; j < n; j++) along += scaled[j] * direction[j];
     if (Math.abs(along) > SHARE * length * Math.hypot(...direction)) return Infinity;
   }
-  return Math.hypot(...factor.map((u) => s * dot(u, g)));
+  return Math.hypot(...factor.map((u) => times(s, dot(u, g))));
 }
+
+/** Product of a deviation, which may be infinite, with a slope: without a slope there is no error. */
+const times = (s: number, slope: number): number => (slope === 0 ? 0 : s * slope);
 
 /** s²·gᵀ(JᵀJ)⁻¹h */
 export function covarianceOf(

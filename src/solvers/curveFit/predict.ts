@@ -2,7 +2,7 @@ import { checkOptions, either, finitePositive, isList, numberBetween } from '../
 import { norm2 } from '../../core/vector.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
 import { standardErrorOf, type Uncertainty } from './covariance.ts';
-import { studentQuantile } from './studentT.ts';
+import { halfWidth, studentQuantile } from './studentT.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
 import { checkPoints, type Point, type Sigma } from './data.ts';
@@ -29,7 +29,7 @@ export interface Band {
 export interface Prediction {
   /** Values of the model, `[k]`. */
   readonly values: Float64Array;
-  /** Standard errors of the values, `[k]`. */
+  /** Standard errors of the values, `[k]`; Infinity without degrees of freedom, unless σ is known. */
   readonly standardErrors: Float64Array;
   /** Band of the curve itself. */
   readonly confidence: Band;
@@ -46,7 +46,7 @@ export interface Fitted {
   /** Solution for the parameters that vary, `[n]` */
   readonly theta: Float64Array;
   readonly uncertainty: Uncertainty;
-  /** s: standard deviation of a residual; NaN without degrees of freedom */
+  /** s: standard deviation of a residual; Infinity without degrees of freedom */
   readonly deviation: number;
   /** Degrees of freedom of the quantiles; Infinity if σ is known */
   readonly degrees: number;
@@ -85,7 +85,7 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
   );
   const quantile = studentQuantile(level, degrees);
   const band = (noise: (i: number) => number): Band => {
-    const widths = standardErrors.map((error, i) => quantile * Math.hypot(error, noise(i)));
+    const widths = standardErrors.map((error, i) => halfWidth(quantile, Math.hypot(error, noise(i))));
     return { lower: values.map((v, i) => v - widths[i]), upper: values.map((v, i) => v + widths[i]) };
   };
   const noiseAt = (i: number): number =>

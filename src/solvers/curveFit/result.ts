@@ -18,7 +18,8 @@ export interface CurveFit<Name extends string = string> {
   readonly parameters: { readonly [Key in Name]: number };
   readonly roles: readonly ParameterRole[];
   /**
-   * Standard error of each parameter, `[n]`: 0 if fixed, NaN at a bound, Infinity if the data do not determine it.
+   * Standard error of each parameter, `[n]`: 0 if fixed, NaN at a bound, Infinity if the data do not determine it or leave no
+   * degrees of freedom.
    */
   readonly standardErrors: Float64Array;
   /** Covariance of the parameters, `[n, n]`; Infinity or NaN where they are not determined or at a bound. */
@@ -58,7 +59,7 @@ export interface CurveFit<Name extends string = string> {
   predict(points: ArrayLike<Point>, options?: PredictOptions): Prediction;
   /** The confidence band of {@link CurveFit.predict}. */
   confidence(points: ArrayLike<Point>, level?: number): Band;
-  /** Intervals value ± t·error of each parameter, by name. */
+  /** Intervals value ± t·error of each parameter, by name; infinite without degrees of freedom, unless σ is known. */
   intervals(level?: number): { [Key in Name]: Interval };
   /**
    * Profile-likelihood intervals of the parameters that vary, by name: better if the model is far from linear, at the cost

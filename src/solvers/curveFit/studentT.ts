@@ -70,9 +70,10 @@ function normalTail(t: number): number {
  * Returns the t with P(|T| ≤ t) = level.
  *
  * @param level - in (0, 1)
- * @param degrees - degrees of freedom > 0; Infinity for the normal distribution
+ * @param degrees - degrees of freedom; Infinity for the normal distribution. The limit of t at 0 is Infinity
  */
 export function studentQuantile(level: number, degrees: number): number {
+  if (degrees === 0) return Infinity;
   const tail = (t: number): number => {
     if (degrees === Infinity) return normalTail(t);
     const sum = degrees + t * t;
@@ -88,3 +89,6 @@ export function studentQuantile(level: number, degrees: number): number {
     else high = middle;
   }
 }
+
+/** Returns t·error, half the width of an interval: 0 for what is known exactly, even if t is infinite. */
+export const halfWidth = (t: number, error: number): number => (error === 0 ? 0 : t * error);

@@ -6,7 +6,7 @@ import { covarianceOf, gradientsOf, standardErrorOf, uncertaintyOf, type Uncerta
 import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
 import { profileOf, type Interval } from './profile.ts';
 import { reportOf } from './report.ts';
-import { studentQuantile } from './studentT.ts';
+import { halfWidth, studentQuantile } from './studentT.ts';
 import type { FitData, Point } from './data.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
@@ -78,9 +78,9 @@ export function summarize(finished: FinishedFit): CurveFit {
   return withMethods(result, methodsOf(finished, { x, deviation, degrees, uncertainty, standardErrors }));
 }
 
-/** Standard deviation of the residuals; NaN without degrees of freedom. The sum of squares itself may overflow or underflow. */
+/** Standard deviation of the residuals; Infinity without degrees of freedom. The sum of squares itself may overflow or underflow. */
 const scatterOf = ({ scaled: { unit, f } }: FinishedFit, degreesOfFreedom: number): number =>
-  degreesOfFreedom > 0 ? unit * Math.sqrt(f / degreesOfFreedom) : NaN;
+  degreesOfFreedom > 0 ? unit * Math.sqrt(f / degreesOfFreedom) : Infinity;
 
 const byName = <T>(names: readonly string[], values: ArrayLike<T>): { [name: string]: T } =>
   Object.fromEntries(names.map((name, j) => [name, values[j]]));
@@ -118,10 +118,10 @@ function methodsOf(finished: FinishedFit, spread: Spread): Methods {
       const t = quantile('intervals', level, degrees);
       return byName(
         names,
-        Array.from(x, (value, j) => ({
-          lower: value - t * standardErrors[j],
-          upper: value + t * standardErrors[j],
-        })),
+        Array.from(x, (value, j) => {
+          const width = halfWidth(t, standardErrors[j]);
+          return { lower: value - width, upper: value + width };
+        }),
       );
     },
     profile: <Key extends string>(level = 0.95, only?: readonly Key[]) =>
@@ -150,7 +150,7 @@ function profiles(
         `profile: no parameter ${show(name)} that varies; there are ${varied.map((j) => names[j]).join(', ')}.`,
       );
     }
-    if (Number.isNaN(deviation))
+    if (deviation === Infinity)
       throw new RangeError('profile: without degrees of freedom there are no intervals.');
     if (deviation === 0) {
       throw new RangeError(
@@ -199,7 +199,7 @@ function matrices(
   const isAtBound = (g: Float64Array): boolean =>
     g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
   // Without degrees of freedom, the scatter is unknown and errors are infinite, as in SciPy.
-  const isUnknown = Number.isNaN(deviation);
+  const isUnknown = deviation === Infinity;
   const errors = gradients.map((g) =>
     isAtBound(g) ? NaN : standardErrorOf(uncertainty, g, isUnknown ? 1 : deviation),
   );

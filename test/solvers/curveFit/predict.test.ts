@@ -76,9 +76,17 @@ describe('predictions', () => {
     expect(predictBy(fitted, points, { sigma: 1 }).prediction).not.toBeNull();
   });
 
-  it('are uncertain by NaN without degrees of freedom', () => {
-    const { standardErrors } = predictBy(fittedWith({ deviation: NaN }).fitted, [1], {});
-    expect([...standardErrors]).toEqual([NaN]);
+  it('are uncertain without limit if there are no degrees of freedom, unless no parameter has an effect', () => {
+    const { fitted } = fittedWith({ deviation: Infinity, degrees: 0 });
+    const { values, standardErrors, confidence, prediction } = predictBy(fitted, [1, 0], {});
+    expect([...standardErrors]).toEqual([Infinity, 0]);
+    expect([...confidence.lower, ...confidence.upper]).toEqual([-Infinity, values[1], Infinity, values[1]]);
+    expect([...(prediction?.lower ?? []), ...(prediction?.upper ?? [])]).toEqual([
+      -Infinity,
+      -Infinity,
+      Infinity,
+      Infinity,
+    ]);
   });
 
   it('take the derivatives of the user, where there are some', () => {

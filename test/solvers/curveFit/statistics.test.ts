@@ -98,6 +98,20 @@ describe('without degrees of freedom', () => {
       [0, Infinity],
     ]);
     expect(fit.undetermined).toEqual([]);
+    expect(fit.intervals()).toEqual({
+      p0: { lower: 1, upper: 1 },
+      p1: { lower: -Infinity, upper: Infinity },
+    });
+    expect(fit.predict([0, 2]).standardErrors).toEqual(Float64Array.of(0, Infinity));
+  });
+
+  it('intervals are those of σ where that is known', () => {
+    const fit = curveFit(line, [0, 2], [1, 7], [1, 1], { sigma: 0.1, absoluteSigma: true });
+    // Slope (y₂ − y₁)/2, with an error of 0.1·√2/2; 1.959963984540054 is the quantile of the normal distribution.
+    const { lower, upper } = fit.intervals().p1;
+    expect([lower, upper]).toEqual(
+      [-1, 1].map((s) => expect.closeTo(3 + s * 1.959963984540054 * 0.1 * Math.SQRT1_2, 9)),
+    );
   });
 
   it('the scatter is not known, even if the fit is not exact', () => {
