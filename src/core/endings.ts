@@ -13,6 +13,7 @@ import { terminations, type Termination } from './termination.ts';
 import { normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks } from './question.ts';
+import type { ConvergenceMeasures } from './result.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, StepOutcome } from './solver.ts';
 
@@ -73,7 +74,10 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
   const found = !setting.stochastic && normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
   return typeof found === 'object' && found?.mismatch
     ? mismatchEnding(found.mismatch)
-    : [termination, atStart(now, options)];
+    : [
+        termination,
+        options.resume ? atResumed(now, convergence.measures(now.gradientNorm)) : atStart(now, options),
+      ];
 }
 
 type Failure = Partial<Extract<StepOutcome, { kind: 'failed' }>> & { readonly termination: Termination };
@@ -158,6 +162,10 @@ function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOption
   const tolerance = gRel > 0 ? 'gtol + gRel·‖∇f(p0)‖∞' : `gtol = ${gtol}`;
   return `The start already meets the tolerance: ‖∇f(p0)‖∞ = ${gradientNorm.toExponential(2)} is within ${tolerance}. If the loss or its gradient is that small because of its units, set gtol: 0 and gRel: 1e-6, which is relative to the start.`;
 }
+
+/** Returns the message of a run that was resumed where an earlier one had converged. */
+const atResumed = ({ gradientNorm }: Measured, { gradient }: ConvergenceMeasures): string =>
+  `The state to resume from already meets the tolerance: ‖∇f‖∞ = ${gradientNorm.toExponential(2)} is within ${gradient.tolerance.toExponential(2)}.`;
 
 /** Returns the termination for values and gradients that contradict each other, and its message. */
 function mismatchEnding({ byValues, byGradients }: Mismatch): End {

@@ -58,6 +58,8 @@ export interface ValidatedPoint extends Measured {
 export interface ValidationMemory extends Improvement {
   /** Null before there is a best point. */
   point: ValidatedPoint | null;
+  /** Number of iterations so far, with those of earlier runs that this one continues: `every` counts them. */
+  iterations?: number;
 }
 
 const rules = {
@@ -110,17 +112,21 @@ export function watch(
   memory: ValidationMemory = { ...freshImprovement(), point: null },
 ): Watch {
   const { problem, every = 1, patience = 10, minDelta = 0, restoreBest = true } = options;
+  const earlier = memory.iterations ?? 0;
   const trace: { iteration: number; f: number }[] = [];
   return {
     memory,
     *observe(iteration, { x }, { f, gradientNorm }, isEnd) {
-      const isDue = isEnd || iteration % every === 0;
-      if (!isDue || trace.at(-1)?.iteration === iteration) return false;
+      memory.iterations = earlier + iteration;
+      const isDue = memory.iterations % every === 0;
+      if (!(isDue || isEnd) || trace.at(-1)?.iteration === iteration) return false;
       const statistics = task.statistics?.read(x) ?? null;
       // A copy, because user code may write into it.
       const value = yield* numberFrom(problem.fg(x.slice(), null), 'validation.problem.fg');
       trace.push({ iteration, f: value });
       const { isBest, isOver } = observeValue(memory, value, { patience, minDelta, mode: 'min' });
+      // A run that continues this one does not end here.
+      if (!isBest && !isDue) memory.waited--;
       if (isBest) memory.point = { x: x.slice(), f, gradientNorm, statistics, iteration };
       return isOver;
     },

@@ -144,6 +144,15 @@ describe('a run that is resumed', () => {
     });
   }
 
+  it('says so where the state has converged already, of its point and not of a start', () => {
+    const first = minimize(rosenbrock(), lbfgs());
+    const again = minimize(rosenbrock(), lbfgs(), { resume: first.state });
+    expect([first.converged, again.converged, again.iterations]).toEqual([true, true, 0]);
+    expect(again.message).toBe(
+      `The state to resume from already meets the tolerance: ‖∇f‖∞ = ${first.gradientNorm.toExponential(2)} is within 1.00e-8.`,
+    );
+  });
+
   it('notices a standstill of f after as many iterations as one that is not interrupted', () => {
     const rounded: Problem = {
       p0: Float64Array.from([1, -0.7, 1.6], Math.fround),

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { adam, lbfgs, minimize, minimizeAsync, vectorParams, type Problem } from '../../src/index.ts';
+import {
+  adam,
+  lbfgs,
+  minimize,
+  minimizeAsync,
+  vectorParams,
+  type Problem,
+  type RunState,
+} from '../../src/index.ts';
 import { freshImprovement, observeValue } from '../../src/core/patience.ts';
 
 /** ½(x − 4)², from 0; gradient descent by Adam walks steadily to 4. */
@@ -131,6 +139,34 @@ describe('validation', () => {
     expect(first.iterations + second.iterations).toBe(whole.iterations);
     expect(second.x).toEqual(whole.x);
     expect(second.validation!.best!.f).toBe(whole.validation!.best!.f);
+  });
+
+  it('is evaluated at the same iterations by a run that is resumed, from wherever', () => {
+    const validation = { problem: held, patience: 3, every: 4 };
+    const states: RunState[] = [];
+    const options = { validation, maxIterations: 40 };
+    const whole = minimize(walk(), solver(), {
+      ...options,
+      callback: ({ state }) => void states.push(state()),
+    });
+    expect(whole.termination).toBe('validation');
+    const evaluated = whole.validation!.trace.map(({ iteration }) => iteration);
+    states.slice(0, whole.iterations).forEach((state, k) => {
+      const rest = minimize(walk(), solver(), { ...options, resume: state });
+      const { trace, best } = rest.validation!;
+      expect([rest.termination, rest.x, rest.iterations + k]).toEqual([
+        'validation',
+        whole.x,
+        whole.iterations,
+      ]);
+      expect(trace.map(({ iteration }) => iteration + k)).toEqual(evaluated.filter((at) => at > k));
+      expect(best!.f).toBe(whole.validation!.best!.f);
+      // That at the end of the first part does not count as one without improvement.
+      const first = minimize(walk(), solver(), { validation, maxIterations: k });
+      const isExtra = k % 4 !== 0 && first.validation!.best!.iteration !== k;
+      const second = minimize(walk(), solver(), { validation, resume: first.state });
+      if (isExtra) expect(k + second.iterations).toBe(whole.iterations);
+    });
   });
 
   it('puts the statistics of the problem back to those of the point', () => {
