@@ -48,7 +48,7 @@ export function stopHere(
  * continue.
  */
 export function* confirm(run: Run, met: Termination): Asks<End | null> {
-  const { solver, setting, convergence, now, state, options, iteration } = run;
+  const { solver, setting, convergence, now, options, iteration } = run;
   let termination: Termination | null = met;
   // A test that holds at a point above an earlier one is not a success.
   const isSuccess = terminations[met].outcome === 'converged';
@@ -69,15 +69,20 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
     const unresolved = unresolvedGradient(run);
     if (unresolved !== null) return ['precisionFloor', unresolved];
   }
+  const isInspected = isSuccess && !setting.stochastic && mayBeUnwritten(run);
+  const found = isInspected ? yield* inspectHere(run) : null;
+  if (typeof found === 'object' && found?.mismatch) return mismatchEnding(found.mismatch);
   if (termination !== 'gradientTolerance' || iteration > 0) return [termination, null];
-  // A gradient of zeros may be one that was never computed.
-  const found = !setting.stochastic && normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
-  return typeof found === 'object' && found?.mismatch
-    ? mismatchEnding(found.mismatch)
-    : [
-        termination,
-        options.resume ? atResumed(now, convergence.measures(now.gradientNorm)) : atStart(now, options),
-      ];
+  const message = options.resume
+    ? atResumed(now, convergence.measures(now.gradientNorm))
+    : atStart(now, options);
+  return [termination, message];
+}
+
+/** True if derivatives of 0 may never have been computed: all at the start, or those by unknowns that have never moved. */
+function mayBeUnwritten({ task, state, iteration }: Run): boolean {
+  if (iteration === 0) return normInf(state.gradient) === 0;
+  return state.gradient.some((slope, i) => slope === 0 && state.x[i] === task.p0[i]);
 }
 
 type Failure = Partial<Extract<StepOutcome, { kind: 'failed' }>> & { readonly termination: Termination };

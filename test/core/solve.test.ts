@@ -2,6 +2,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { minimize } from '../../src/core/minimize.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import { bfgs } from '../../src/solvers/bfgs.ts';
+import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
+import { lbfgs } from '../../src/solvers/lbfgs.ts';
+import { newtonCG } from '../../src/solvers/newtonCG.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import type { RunState } from '../../src/core/runState.ts';
 import type { Progress, SolveOptions } from '../../src/core/solveOptions.ts';
@@ -504,5 +507,69 @@ describe('a gradient of zeros at the start', () => {
     for (const problem of [shifted, constant]) {
       expect(minimize(problem, bfgs()).termination).toBe('gradientTolerance');
     }
+  });
+});
+
+describe('a derivative that is 0 all along, by an unknown that never moves', () => {
+  /** (y − 1)², which a solver minimizes, and a term in x, whose derivative is as given. */
+  const withTerm = (term: (x: number) => number, slope: (x: number) => number, start = 0): Problem => ({
+    p0: Float64Array.of(start, 5),
+    fg(x, gradient) {
+      gradient?.set([slope(x[0]), 2 * (x[1] - 1)]);
+      return term(x[0]) + (x[1] - 1) ** 2;
+    },
+  });
+  const solvers = [lbfgs(), bfgs(), conjugateGradient(), newtonCG()];
+
+  it('is no success where f changes with it', () => {
+    for (const solver of solvers) {
+      for (const term of [(x: number) => (x - 3) ** 2, (x: number) => (x / 1e6 - 3) ** 2, Math.exp]) {
+        const result = minimize(
+          withTerm(term, () => 0),
+          solver,
+        );
+        expect([result.termination, result.converged]).toEqual(['gradientMismatch', false]);
+      }
+      const forgotten = withTerm(
+        (x) => (x - 3) ** 2,
+        () => 0,
+      );
+      expect(minimize(forgotten, solver, { ftol: 1e-3 }).termination).toBe('gradientMismatch');
+    }
+  });
+
+  it.each<[string, Problem]>([
+    [
+      'does not change with it',
+      withTerm(
+        () => 7,
+        () => 0,
+      ),
+    ],
+    [
+      'is least there',
+      withTerm(
+        (x) => (x - 3) ** 2,
+        (x) => 2 * (x - 3),
+        3,
+      ),
+    ],
+    ['has a kink there', withTerm(Math.abs, Math.sign)],
+    [
+      'rises on one side',
+      withTerm(
+        (x) => Math.max(0, x),
+        (x) => (x > 0 ? 1 : 0),
+      ),
+    ],
+    [
+      'has a saddle there',
+      withTerm(
+        (x) => x ** 4 - x * x,
+        (x) => 4 * x ** 3 - 2 * x,
+      ),
+    ],
+  ])('is right where f %s', (_, problem) => {
+    for (const solver of solvers) expect(minimize(problem, solver).termination).toBe('gradientTolerance');
   });
 });
