@@ -176,7 +176,7 @@ export function curveFit<S extends Start>(
   };
   const { solution, scaled } = solveRescaled(fit, values);
   const fitted = fittedAt(solution.x);
-  const finished = { data, parameters, model, fitted, scaled, solution, hole: hole(), absoluteSigma };
+  const finished = { data, parameters, model, fitted, scaled, solution, hole: hole(), absoluteSigma, loss };
   return summarize({ ...finished, evaluations: evaluations() }) as CurveFit<NameOf<S>>;
 }
 

@@ -121,6 +121,7 @@ export function leastSquaresFit<S extends Start>(
     solution,
     hole: counted.hole(),
     absoluteSigma,
+    loss,
     evaluations: counted.evaluations(),
   });
   return resultOf(whole, values) as LeastSquaresFit<NameOf<S>>;

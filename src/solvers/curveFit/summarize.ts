@@ -1,5 +1,6 @@
 import { checkOptions, numberBetween, show } from '../../core/options.ts';
 import { terminations } from '../../core/termination.ts';
+import type { RobustLoss } from '../../core/robustLoss.ts';
 import { dot, normInf } from '../../core/vector.ts';
 import { whiten } from './correlatedErrors.ts';
 import { covarianceOf, gradientsOf, standardErrorOf, uncertaintyOf, type Uncertainty } from './covariance.ts';
@@ -28,12 +29,13 @@ export interface FinishedFit {
   /** First value of the model that was not finite, if any. */
   readonly hole: Hole | null;
   readonly absoluteSigma: boolean;
+  readonly loss: RobustLoss;
   readonly evaluations: number;
 }
 
 /** Adds statistics, methods and a report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
-  const { data, parameters, fitted, solution, hole, absoluteSigma, evaluations } = finished;
+  const { data, parameters, fitted, solution, hole, absoluteSigma, loss, evaluations } = finished;
   const { names, varied } = parameters;
   const x = parameters.expand(solution.x);
   const degreesOfFreedom = data.y.length - varied.length;
@@ -71,8 +73,8 @@ export function summarize(finished: FinishedFit): CurveFit {
     status: statusOf(solution),
     message:
       hole === null || solution.converged
-        ? messageOf(solution)
-        : `${messageOf(solution)} ${describeHole(hole, parameters)}`,
+        ? messageOf(solution, loss)
+        : `${messageOf(solution, loss)} ${describeHole(hole, parameters)}`,
     evaluations,
   };
   return withMethods(result, methodsOf(finished, { x, deviation, degrees, uncertainty, standardErrors }));
@@ -251,18 +253,19 @@ function goodness(data: FitData, fitted: Float64Array, count: number) {
 const statusOf = ({ converged, termination }: FitSolution): FitStatus =>
   converged ? 'success' : isLimit(termination) ? 'stopped' : 'failure';
 
-function messageOf({ converged, termination, qr, free }: FitSolution): string {
+function messageOf({ converged, termination, qr, free }: FitSolution, loss: RobustLoss): string {
+  const minimized = loss === 'linear' ? 'sum of squares' : 'robust loss';
   if (!converged && qr.rank === 0 && free.length > 0) {
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
   }
   if (!converged && !isLimit(termination) && qr.rank < free.length) {
-    return 'The sum of squares falls, or may fall, in a direction that its derivatives do not resolve: the parameters nearly compensate each other. Subtract a typical value from x in the model, or fix a parameter.';
+    return `The ${minimized} falls, or may fall, in a direction that its derivatives do not resolve: the parameters nearly compensate each other. Subtract a typical value from x in the model, or fix a parameter.`;
   }
   if (!converged && !isLimit(termination)) {
-    return 'Steps hardly lower the sum of squares, but its derivatives do not show a minimum: start elsewhere.';
+    return `Steps hardly lower the ${minimized}, but its derivatives do not show a minimum: start elsewhere.`;
   }
   if (!converged) return terminations[termination].sentence;
   return qr.rank < free.length
-    ? 'The sum of squares is at a minimum, but the data do not determine all parameters.'
-    : 'The sum of squares is at a minimum: no step that the derivatives suggest lowers it.';
+    ? `The ${minimized} is at a minimum, but the data do not determine all parameters.`
+    : `The ${minimized} is at a minimum: no step that the derivatives suggest lowers it.`;
 }

@@ -147,6 +147,18 @@ it.each(
   for (const [value, expected] of pairs) expect(value / expected).toBeCloseTo(1, 6);
 });
 
+it.each(['huber', 'softL1', 'cauchy', 'arctan'] as const)(
+  'a fit with the loss %s is at a minimum of that, not of the squares',
+  (loss) => {
+    const y = values.map((value, i) => (i === 2 ? value + 9 : value));
+    const fit = curveFit(line, points, y, [0, 1], { loss });
+    expect(fit.message).toBe(
+      'The robust loss is at a minimum: no step that the derivatives suggest lowers it.',
+    );
+    expect(fit.chiSquare).toBeGreaterThan(1.01 * curveFit(line, points, y, [0, 1]).chiSquare);
+  },
+);
+
 describe('covariances', () => {
   const rows = (fit: { covariance: readonly Float64Array[] }) => fit.covariance.map((row) => Array.from(row));
 
