@@ -1,5 +1,5 @@
 import { widestLabel, type Axis } from './axes.ts';
-import { colorAt, valueAxis, valueName, type Field } from './field.ts';
+import { colorAt, valueAxis, valueNameEnd, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { shares, sideways, sizeWithin, type Box, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
@@ -11,28 +11,28 @@ interface BarPlan {
   readonly thickness: number;
   /** Size of the labels, reduced if they would be too wide. */
   readonly labelSize: number;
-  /** Name of the values; empty if there is no room for it and labels leave no offset out. */
-  readonly title: string;
+  /** Name of the values, and the offset that it ends in; empty if there is no room for it and labels leave no offset out. */
+  readonly title: readonly [string, string];
   readonly total: number;
 }
 
 /** Returns the sizes of the bar, its labels and its name, within their share of the picture. */
 function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandscapeAttributes): BarPlan {
-  const title = valueName(field, zscale);
+  const title = [field.label, valueNameEnd(field, zscale)] as const;
   const [gap, thickness] = [1.15 * fontSize, 1.3 * fontSize];
   const axis = valueAxis(field, zscale, [0.85 * height, 0], fontSize);
   const widest = widestLabel(axis, fontSize);
   const bare = gap + thickness + 0.7 * fontSize;
   const name = 1.7 * fontSize;
   const room = shares.right * width;
-  const isLess = title !== field.label;
-  const named = title !== '' && (isLess || bare + widest + name <= room);
+  const isLess = title[1] !== '';
+  const named = title.join('') !== '' && (isLess || bare + widest + name <= room);
   const labels = Math.min(widest, room - bare - (isLess ? name : 0));
   return {
     gap,
     thickness,
     labelSize: sizeWithin(widest, labels, fontSize),
-    title: named ? title : '',
+    title: named ? title : ['', ''],
     total: bare + labels + (named ? name : 0),
   };
 }

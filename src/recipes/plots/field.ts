@@ -10,7 +10,7 @@ import { colorMap, type ColorMap } from './color.ts';
 import { columnOf, type FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { drawableSize, quantileSorted, robustLimits, sortedFinite } from '../grid/statistics.ts';
 import { transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
-import { nameLess, offsetOf } from './offset.ts';
+import { endOf, offsetOf } from './offset.ts';
 import { symlogTicks, type Tick } from './ticks.ts';
 import type { AdaptiveReport, LandscapeData } from '../grid/data.ts';
 import type { Grid } from './upsample.ts';
@@ -137,9 +137,14 @@ export function transformedName({ label, transform }: Field, zscale: ValueScale)
   return zscale === 'log' ? `log₁₀ ${label}` : label;
 }
 
+/** Returns what the name of the field's values ends in on a {@link valueAxis}, which tells the offset of its labels. */
+export function valueNameEnd(field: Field, zscale: ValueScale): string {
+  return endOf(field.label, offsetOf(...valueDomain(field, zscale)));
+}
+
 /** Returns the name of the field's values on a {@link valueAxis}, less the offset of its labels. */
 export function valueName(field: Field, zscale: ValueScale): string {
-  return nameLess(field.label, offsetOf(...valueDomain(field, zscale)));
+  return field.label + valueNameEnd(field, zscale);
 }
 
 /**

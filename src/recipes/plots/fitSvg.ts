@@ -58,8 +58,10 @@ function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
   const whole = frameOf(namedLess(attributes, ['linear', xDomain], ['linear', yDomain]), labels, 0);
   const height = whole.bottom - whole.top;
   const split = Math.round(whole.bottom - residualShare * height);
-  const upper = { ...whole, bottom: split - Math.round(0.05 * height), xlabel: '' };
-  const lower = { ...whole, top: split, ylabel: residualName };
+  const { nameEnds } = whole;
+  const above = { xlabel: '', nameEnds: { ...nameEnds, x: '' } };
+  const upper = { ...whole, ...above, bottom: split - Math.round(0.05 * height) };
+  const lower = { ...whole, top: split, ylabel: residualName, nameEnds: { ...nameEnds, y: '' } };
   return {
     upper,
     lower,

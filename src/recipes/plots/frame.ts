@@ -8,10 +8,10 @@
  */
 import { axisOf, widestLabel, type Axis } from './axes.ts';
 import { inkOn } from './ink.ts';
-import { offsetIn } from './offset.ts';
 import { boldness, el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened, wrapped } from './text.ts';
 import { labelWidth } from './ticks.ts';
+import type { NameEnds } from './offset.ts';
 import type { AxisScale, FigureAttributes } from './attributes.ts';
 import type { Filled } from '../../core/options.ts';
 
@@ -29,7 +29,12 @@ export interface Frame extends Box {
   readonly shift: number;
   readonly xlabel: string;
   readonly ylabel: string;
+  /** Offsets that the names end in. */
+  readonly nameEnds: NameEnds;
 }
+
+/** Attributes of a figure, with the offsets that the names of its axes end in, if it has any. */
+type NamedAttributes = Filled<FigureAttributes> & { readonly nameEnds?: NameEnds };
 
 /** Largest fractions of the picture's width and height for labels, legends and titles. */
 export const shares = { labels: 0.25, right: 0.38, title: 0.25, above: 0.2 };
@@ -47,20 +52,15 @@ export function fitted<Attributes extends Filled<FigureAttributes>>(attributes: 
  * @param right - width of a legend or a color bar, px
  * @param above - height of a row between title and plotting area, px
  */
-export function frameOf(
-  attributes: Filled<FigureAttributes>,
-  leftLabels: number,
-  right: number,
-  above = 0,
-): Frame {
-  const { width, height, fontSize, xlabel, ylabel } = attributes;
+export function frameOf(attributes: NamedAttributes, leftLabels: number, right: number, above = 0): Frame {
+  const { width, height, fontSize, xlabel, ylabel, nameEnds = { x: '', y: '' } } = attributes;
   const left = Math.min(leftLabels, shares.labels * width) + 0.85 * fontSize;
   const end = width - Math.min(right, shares.right * width) - 1.2 * fontSize;
   const top = 0.8 * fontSize + titleHeight(attributes) + Math.min(above, shares.above * height);
   const bottom = height - 1.9 * fontSize;
   const named = 1.6 * fontSize;
-  const showsY = ylabel !== '' && (offsetIn(ylabel) !== '' || end - left - named > 0.3 * width);
-  const showsX = xlabel !== '' && (offsetIn(xlabel) !== '' || bottom - top - named > 0.3 * height);
+  const showsY = nameEnds.y !== '' || (ylabel !== '' && end - left - named > 0.3 * width);
+  const showsX = nameEnds.x !== '' || (xlabel !== '' && bottom - top - named > 0.3 * height);
   return {
     left: Math.round(left + (showsY ? named : 0.3 * fontSize)),
     top: Math.round(top),
@@ -69,6 +69,7 @@ export function frameOf(
     shift: 0,
     xlabel: showsX ? xlabel : '',
     ylabel: showsY ? ylabel : '',
+    nameEnds,
   };
 }
 
@@ -176,7 +177,7 @@ function ticksBelow({ width, fontSize }: Filled<FigureAttributes>, frame: Frame,
 
 /** Returns the ticks of a vertical axis at the left of the plotting area; labels shrink if there is no room. */
 function ticksAtLeft({ fontSize }: Filled<FigureAttributes>, frame: Frame, axis: Axis): DrawnTicks {
-  const nameWidth = frame.ylabel === '' ? 2 : 1.7 * fontSize;
+  const nameWidth = frame.ylabel + frame.nameEnds.y === '' ? 2 : 1.7 * fontSize;
   const room = frame.left - frame.shift - 0.64 * fontSize - nameWidth;
   const size = sizeWithin(widestLabel(axis, fontSize), room, fontSize);
   const x = frame.left - 0.64 * fontSize;
@@ -196,7 +197,7 @@ const nameSize = (fontSize: number) => fontSize * 1.1;
 /** Draws the name of the horizontal axis, below its labels. */
 function nameBelow({ width, height, fontSize }: Filled<FigureAttributes>, frame: Frame): string {
   const size = nameSize(fontSize);
-  const name = shortened(frame.xlabel, width - 8, size);
+  const name = shortened(frame.xlabel, width - 8, size, frame.nameEnds.x);
   if (name === '') return '';
   const x = inside((frame.left + frame.right) / 2, textWidth(name, size), 4, width - 4);
   const y = Math.min(height - 0.5 * fontSize, frame.bottom + 3.05 * fontSize);
@@ -206,12 +207,13 @@ function nameBelow({ width, height, fontSize }: Filled<FigureAttributes>, frame:
 /** Draws the name of the vertical axis, at the left of its labels. */
 function nameAtLeft(
   { height, fontSize, title }: Filled<FigureAttributes>,
-  { ylabel, shift, top, bottom }: Frame,
+  { ylabel, nameEnds, shift, top, bottom }: Frame,
   above: number,
 ): string {
   // A name longer than the plotting area must not run into content above it.
   const highest = above > 0 || title !== '' ? top : 4;
-  return sideways(ylabel, shift + 1.3 * fontSize, (top + bottom) / 2, nameSize(fontSize), height, highest);
+  const place = [shift + 1.3 * fontSize, (top + bottom) / 2] as const;
+  return sideways([ylabel, nameEnds.y], ...place, nameSize(fontSize), height, highest);
 }
 
 /** Returns the lines of the title and their size: wrapped first, then smaller, then shortened. */
@@ -247,16 +249,20 @@ export function titleOf(attributes: Filled<FigureAttributes>, middle: number, to
   return texts.join('');
 }
 
-/** Draws text that reads upwards, centered at (x, y), shortened and kept between `top` and the end of `height`. */
+/**
+ * Draws a name that reads upwards, centered at (x, y), shortened and kept between `top` and the end of `height`.
+ *
+ * @param name - the name, and what it ends in, which is never shortened
+ */
 export function sideways(
-  text: string,
+  [text, end]: readonly [string, string],
   x: number,
   y: number,
   fontSize: number,
   height: number,
   top = 4,
 ): string {
-  const shown = shortened(text, height - 4 - top, fontSize);
+  const shown = shortened(text, height - 4 - top, fontSize, end);
   if (shown === '') return '';
   const middle = inside(y, textWidth(shown, fontSize), top, height - 4);
   const transform = `translate(${x.toFixed(1)} ${middle.toFixed(1)}) rotate(-90)`;

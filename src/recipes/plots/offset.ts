@@ -53,30 +53,33 @@ function textOf(count: number, power: number): string {
 const raised = (power: number) =>
   String(power).replaceAll(/./g, (c) => '⁰¹²³⁴⁵⁶⁷⁸⁹'['0123456789'.indexOf(c)] ?? '⁻');
 
-/** Returns the name of an axis, less its offset if it has one: "x − 10⁶"; for one without a name, what to add: "+10⁶". */
-export function nameLess(name: string, offset: Offset | null): string {
-  if (offset === null) return name;
+/** Returns what the name of an axis ends in: " − 10⁶"; for an empty name, what to add: "+10⁶"; empty without an offset. */
+export function endOf(name: string, offset: Offset | null): string {
+  if (offset === null) return '';
   const size = offset.text.replace('−', '');
   const isNegative = offset.value < 0;
-  return name === '' ? `${isNegative ? '−' : '+'}${size}` : `${name}${isNegative ? ' + ' : ' − '}${size}`;
+  return name === '' ? `${isNegative ? '−' : '+'}${size}` : `${isNegative ? ' + ' : ' − '}${size}`;
 }
 
-/** Matches the offset at the end of a name. */
-const atEnd = /(^| )[−+] ?[\d.×⁰¹²³⁴-⁹⁻]+$/;
+/** Returns the name of an axis with the {@link endOf} that its offset gives it. */
+export const nameLess = (name: string, offset: Offset | null): string => name + endOf(name, offset);
 
-/** Returns the offset at the end of a name, which is never shortened or left out; empty if there is none. */
-export const offsetIn = (name: string): string => atEnd.exec(name)?.[0] ?? '';
+/** Ends of the names of both axes that tell their offsets; they are never shortened or left out. */
+export interface NameEnds {
+  readonly x: string;
+  readonly y: string;
+}
 
-/** Returns attributes whose names tell the offsets of both axes; an axis of categories is null. */
+/** Returns attributes with the ends of the names of both axes; an axis of categories is null. */
 export function namedLess<Names extends { readonly xlabel: string; readonly ylabel: string }>(
   attributes: Names,
   x: Parameters<typeof offsetOf> | null,
   y: Parameters<typeof offsetOf>,
-): Names {
+): Names & { readonly nameEnds: NameEnds } {
   const { xlabel, ylabel } = attributes;
-  return {
-    ...attributes,
-    xlabel: x === null ? xlabel : nameLess(xlabel, offsetOf(...x)),
-    ylabel: nameLess(ylabel, offsetOf(...y)),
+  const nameEnds = {
+    x: x === null ? '' : endOf(xlabel, offsetOf(...x)),
+    y: endOf(ylabel, offsetOf(...y)),
   };
+  return { ...attributes, nameEnds };
 }

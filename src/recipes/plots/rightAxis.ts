@@ -1,7 +1,7 @@
 import { axisOf, widestLabel, type Axis } from './axes.ts';
 import { sideways, sizeWithin, type Box } from './frame.ts';
 import { inkOn } from './ink.ts';
-import { nameLess, offsetOf, type Offset } from './offset.ts';
+import { endOf, offsetOf, type Offset } from './offset.ts';
 import { el, px } from './svg.ts';
 import type { FigureAttributes } from './attributes.ts';
 import type { Filled } from '../../core/options.ts';
@@ -56,7 +56,13 @@ export function rightAxis(axis: Axis, box: Box, name: string, attributes: Filled
       { fill: ink.text },
       ...labels,
       named
-        ? sideways(nameLess(name, offset), box.right + total - 0.4 * fontSize, middle, 1.1 * fontSize, height)
+        ? sideways(
+            [name, endOf(name, offset)],
+            box.right + total - 0.4 * fontSize,
+            middle,
+            1.1 * fontSize,
+            height,
+          )
         : '',
     ),
   ].join('');

@@ -53,12 +53,15 @@ function cageWith(
   drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05, colorbar), fontSize);
   const middle = cube.at(0, 0, 0);
   const [xEdge, yEdge] = [cube.at(0, nearY, 0), cube.at(nearX, 0, 0)];
-  const { xlabel, ylabel } = offset
-    ? namedLess(attributes, ['linear', endsOf(field.x)], ['linear', endsOf(field.y)])
-    : attributes;
-  const hasX = labels.name(xlabel, middle, xEdge, yEdge);
-  const hasY = labels.name(ylabel, middle, yEdge, xEdge);
-  if ((!hasX && xlabel !== attributes.xlabel) || (!hasY && ylabel !== attributes.ylabel)) return null;
+  const { xlabel, ylabel, nameEnds } = namedLess(
+    attributes,
+    ['linear', endsOf(field.x)],
+    ['linear', endsOf(field.y)],
+  );
+  const [xEnd, yEnd] = offset ? [nameEnds.x, nameEnds.y] : ['', ''];
+  const hasX = labels.name([xlabel, xEnd], middle, xEdge, yEdge);
+  const hasY = labels.name([ylabel, yEnd], middle, yEdge, xEdge);
+  if ((!hasX && xEnd !== '') || (!hasY && yEnd !== '')) return null;
   const ink = inkOn(background);
   const stroke = ink.grid === '#e4e4e4' ? '#d4d4d4' : ink.grid;
   return (

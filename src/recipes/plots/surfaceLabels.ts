@@ -74,15 +74,17 @@ export class Labels {
    * Adds the name of an axis beyond its edge: at the place nearest to the middle of the edge that is clear of all labels and of
    * the floor, and farther from the other named edge. If there is none, the name may stand over the floor, then close to a
    * label. A name that has no room near its edge is broken into two lines. Returns false if there is no place.
+   *
+   * @param name - the name, and what it ends in, which is never shortened
    */
   name(
-    text: string,
+    [text, end]: readonly [string, string],
     middle: readonly [number, number],
     edge: readonly [number, number],
     other: readonly [number, number],
   ): boolean {
     const size = 1.1 * this.#attributes.fontSize;
-    const shown = shortened(text, this.#box.right - this.#box.left, size);
+    const shown = shortened(text, this.#box.right - this.#box.left, size, end);
     if (shown === '') return false;
     const forms = textWidth(shown, size) > LONG * size ? [[shown], twoLines(shown)] : [[shown]];
     const placed = forms.flatMap((lines) => {

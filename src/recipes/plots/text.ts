@@ -3,14 +3,16 @@
  *
  * @module
  */
-import { offsetIn } from './offset.ts';
 import { textWidth } from './svg.ts';
 
-/** Returns the text, or its beginning with an ellipsis and the offset at its end if it has one, at most `width` px wide. */
-export function shortened(text: string, width: number, fontSize: number): string {
-  const end = offsetIn(text);
-  if (textWidth(text, fontSize) <= width || end === text) return text;
-  const characters = Array.from(text.slice(0, text.length - end.length));
+/**
+ * Returns the text, or its beginning with an ellipsis, at most `width` px wide.
+ *
+ * @param end - text to append that is never shortened. @defaultValue `''`
+ */
+export function shortened(text: string, width: number, fontSize: number, end = ''): string {
+  if (text === '' || textWidth(text + end, fontSize) <= width) return text + end;
+  const characters = Array.from(text);
   let kept = characters.length;
   while (kept > 0 && textWidth(`${characters.slice(0, kept).join('')}…${end}`, fontSize) > width) kept--;
   return kept === 0 && end === '' ? '' : `${characters.slice(0, kept).join('').trimEnd()}…${end}`;

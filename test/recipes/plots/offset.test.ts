@@ -29,6 +29,8 @@ function bowl(x: readonly number[], y: readonly number[], bottom: number, height
   return fromGrid({ x, y, z });
 }
 
+const near = fromGrid({ x: steps(-1, 1), z: steps(0, 1) });
+
 const far = bowl(steps(1e6 - 2e-6, 1e6 + 2e-6), steps(-20_000_001, -20_000_000), 1e9, 1);
 
 /** Reads a label or an offset: 10⁶, −1.7×10^12, 0.004. */
@@ -53,8 +55,26 @@ const textsOf = (svg: string) =>
 
 describe('the offset in a name', () => {
   it('stays whole where the name is shortened, without a mark of what is not missing', () => {
-    expect(shortened('temperature − 10⁶', 90, 14)).toMatch(/^t.*… − 10⁶$/);
-    expect(shortened('+1.7×10¹²', 20, 14)).toBe('+1.7×10¹²');
+    expect(shortened('temperature', 90, 14, ' − 10⁶')).toMatch(/^t.*… − 10⁶$/);
+    expect(shortened('', 20, 14, '+1.7×10¹²')).toBe('+1.7×10¹²');
+  });
+
+  it('is not taken from a name of the user', () => {
+    expect(shortened('subscription plan +12', 60, 14)).toMatch(/^s.*…$/);
+    const names = ['a subscription plan +12', 'a subscription plan +13', 'a subscription plan −14'];
+    const samples = Object.fromEntries(names.map((name) => [name, [1, 2, 3]]));
+    const svg = boxplot(samples, { width: 160, height: 160 }).toSVG();
+    const texts = textsOf(svg.replaceAll(/<title>.*?<\/title>/g, ''));
+    expect(texts.filter((text) => text.startsWith('a sub') && text.includes('…'))).toHaveLength(3);
+    expect(texts.filter((text) => /[+−]1\d$/.test(text))).toEqual([]);
+    // A name without an offset is left out where there is no room.
+    const small = { width: 120, height: 120, fontSize: 60, xlabel: 'voltage −5', ylabel: '' };
+    const shown = textsOf(line(near, small).toSVG()).join();
+    expect(shown).toBe(
+      textsOf(line(near, { ...small, xlabel: 'voltage' }).toSVG())
+        .join()
+        .replace('voltage', 'voltage −5'),
+    );
   });
 });
 
@@ -235,8 +255,8 @@ describe('a figure far from 0', () => {
     expect(main['hovertemplate']).toBe(
       'x %{x:.16~g}<br>y %{y:.12~g}<br>%{fullData.name} %{customdata:.13~g}<extra></extra>',
     );
-    const near = bowl(steps(-1, 1), steps(-1, 1), 0, 1);
-    const [height] = surface(near, { zscale: 'log1p' }).toPlotly().data;
+    const round = bowl(steps(-1, 1), steps(-1, 1), 0, 1);
+    const [height] = surface(round, { zscale: 'log1p' }).toPlotly().data;
     expect(height['hovertemplate']).toBe(
       'x %{x:.4g}<br>y %{y:.4g}<br>%{fullData.name} %{z:.4g}<extra></extra>',
     );
