@@ -4,7 +4,7 @@
  * @module
  */
 import { axisOf, type Axis } from './axes.ts';
-import { valueAxis, type Field } from './field.ts';
+import { valueAxis, valueNameEnd, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { inkOn } from './ink.ts';
 import { namedLess } from './offset.ts';
@@ -41,7 +41,7 @@ function cageWith(
   box: Box,
   offset: boolean,
 ): string | null {
-  const { zscale, background, colorbar, fontSize } = attributes;
+  const { background, fontSize } = attributes;
   // Signs of the near edges: those of the floor that are nearest to the viewer along each direction.
   const a = (azimuth / 180) * Math.PI;
   const nearY = Math.cos(a) >= 0 ? -1 : 1;
@@ -49,8 +49,7 @@ function cageWith(
   const labels = new Labels(attributes, box, floorOf(cube));
   const drawing: Cage = { cube, nearX, nearY, lines: [], labels, box, offset };
   drawFloor(drawing, field, fontSize);
-  // In units of the cube: about four labels over its height. The color bar tells the offset.
-  drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05, colorbar), fontSize);
+  if (!drawWalls(drawing, field, attributes)) return null;
   const middle = cube.at(0, 0, 0);
   const [xEdge, yEdge] = [cube.at(0, nearY, 0), cube.at(nearX, 0, 0)];
   const { xlabel, ylabel, nameEnds } = namedLess(
@@ -107,9 +106,15 @@ function drawFloor(drawing: Cage, { x, y }: Field, fontSize: number): void {
   }
 }
 
-/** Adds the lines of the values around both walls, labeled at the vertical edge at the left of the picture. */
-function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
-  const { cube, nearX, nearY, labels } = drawing;
+/**
+ * Adds the lines of the values around both walls, labeled at the vertical edge at the left of the picture. Without a color bar,
+ * the name of the values above this edge tells their offset; returns false if it has no room there.
+ */
+function drawWalls(drawing: Cage, field: Field, attributes: FilledLandscapeAttributes): boolean {
+  const { cube, nearX, nearY, labels, offset } = drawing;
+  const { zscale, colorbar, fontSize } = attributes;
+  // In units of the cube: about four labels over its height.
+  const zAxis = valueAxis(field, zscale, [0, 1], 0.05, colorbar || offset);
   const corners = [
     [nearX, -nearY],
     [-nearX, nearY],
@@ -121,6 +126,10 @@ function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
     const [u, v] = cube.at(upright.u, upright.v, at);
     labels.tick([u - 0.5 * fontSize - labelWidth(label, fontSize) / 2, v], label);
   }
+  const end = valueNameEnd(field, zscale);
+  return (
+    colorbar || !offset || end === '' || labels.head([field.label, end], cube.at(upright.u, upright.v, 1))
+  );
 }
 
 /** Returns the point `far` px beyond `edge`, as seen from `within`. */

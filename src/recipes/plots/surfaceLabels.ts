@@ -70,6 +70,19 @@ export class Labels {
     if (this.#isFree(label)) this.#put(label, text, fontSize, {});
   }
 
+  /** Adds a name above the upper end of a vertical edge, which it ends at; returns false if there is no room. */
+  head([text, end]: readonly [string, string], [x, y]: readonly [number, number]): boolean {
+    const { fontSize } = this.#attributes;
+    const { left, right } = this.#box;
+    const shown = shortened(text, right - left, fontSize, end);
+    const width = textWidth(shown, fontSize);
+    const place = { x: inside(x - width / 2, width, left, right), y: y - 1.2 * fontSize };
+    const label = { ...place, width, height: fontSize };
+    if (!this.#isFree(label)) return false;
+    this.#put(label, escapeXml(shown), fontSize, {});
+    return true;
+  }
+
   /**
    * Adds the name of an axis beyond its edge: at the place nearest to the middle of the edge that is clear of all labels and of
    * the floor, and farther from the other named edge. If there is none, the name may stand over the floor, then close to a

@@ -203,6 +203,23 @@ describe('a figure far from 0', () => {
     },
   );
 
+  it('a surface far from 0 without a color bar has labels of its values', () => {
+    for (const width of [300, 420, 640]) {
+      for (const azimuth of [-35, 40, 130, 220]) {
+        const size = { width, height: 0.75 * width, azimuth, colorbar: false, upsample: 1 };
+        const texts = textsOf(surface(bowl(steps(-1, 1), steps(-1, 1), 1e9, 1), size).toSVG());
+        expect(texts).toContain('loss − 10⁹');
+        expect(texts).toContain('3'); // the highest value is 10⁹ + 3, the floors of x and y end at 1
+        // Without room for the name, labels are those of the values.
+        const long = 'z'.repeat(2000);
+        const named = textsOf(
+          surface(bowl(steps(-1, 1), steps(-1, 1), 1e9, 1), { ...size, zlabel: long }).toSVG(),
+        );
+        expect(named.some((text) => text.endsWith('… − 10⁹'))).toBe(named.includes('3'));
+      }
+    }
+  });
+
   it.each(steps(0, 357))(
     'a surface far from 0 without room for its names has full labels, %d degrees',
     (azimuth) => {
