@@ -1,7 +1,8 @@
 import { checkOptions, show, type Filled } from '../../core/options.ts';
-import { boxplotSvg, type Column } from './boxplotSvg.ts';
+import { boxplotSvg, domainAcross, type Column } from './boxplotSvg.ts';
 import { lineColor } from './color.ts';
 import { plotOf, type Plot, type VegaSpec } from './plot.ts';
+import { attributesLess, hoveredLess, less, pageOffsets } from './pageOffsets.ts';
 import { plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { recipe } from './attributes.ts';
 import { boxplotDefaults, boxplotRules, type BoxplotAttributes } from './boxplotAttributes.ts';
@@ -59,7 +60,24 @@ const referencesOf = (columns: readonly Column[]): Reference[] =>
     reference === undefined ? [] : [{ x: name, y: reference, color }],
   );
 
-function plotly(columns: readonly Column[], attributes: Filled<BoxplotAttributes>): PlotlyFigure {
+/** Returns the columns and their attributes less the offset of the values. */
+function lessOffset(given: readonly Column[], attributes: Filled<BoxplotAttributes>) {
+  const offsets = pageOffsets(null, [attributes.yscale, domainAcross(given, attributes)]);
+  const columns = given.map((column): Column => {
+    const values = Array.from(less(column.values, offsets.y));
+    const { reference } = column;
+    return {
+      ...column,
+      values,
+      five: fiveNumbers(values),
+      reference: reference === undefined ? undefined : less([reference], offsets.y)[0],
+    };
+  });
+  return { columns, offsets, attributes: attributesLess(attributes, offsets) };
+}
+
+function plotly(given: readonly Column[], final: Filled<BoxplotAttributes>): PlotlyFigure {
+  const { columns, offsets, attributes } = lessOffset(given, final);
   // The statistics are passed, because plotly computes quartiles by another rule.
   const data = columns.map(({ name, color, values, five }) => ({
     type: 'box',
@@ -83,13 +101,13 @@ function plotly(columns: readonly Column[], attributes: Filled<BoxplotAttributes
     xaxis: { ...plotlyAxis(attributes.xlabel, 'linear', 'data'), type: 'category', tickangle: 'auto' },
     yaxis: plotlyAxis(attributes.ylabel, attributes.yscale, attributes.ylims),
   };
-  return { data: [...data, ...referencesPlotly(referencesOf(columns), attributes.reference)], layout };
+  const marks = referencesPlotly(referencesOf(columns), attributes.reference);
+  return { data: hoveredLess([...data, ...marks], attributes, offsets), layout };
 }
 
-function vega(
-  columns: readonly Column[],
-  { title, width, height, xlabel, ylabel, yscale, ylims, reference }: Filled<BoxplotAttributes>,
-): VegaSpec {
+function vega(given: readonly Column[], final: Filled<BoxplotAttributes>): VegaSpec {
+  const { columns, attributes } = lessOffset(given, final);
+  const { title, width, height, xlabel, ylabel, yscale, ylims, reference } = attributes;
   const scale = {
     type: yscale,
     ...(yscale === 'linear' && { zero: false }),

@@ -26,18 +26,21 @@ export interface Column {
 const turn = (35 / 180) * Math.PI;
 const [sine, cosine] = [Math.sin(turn), Math.cos(turn)];
 
+/** Returns the domain of the values. */
+export function domainAcross(
+  columns: readonly Column[],
+  { yscale, ylims }: Attributes,
+): readonly [number, number] {
+  if (ylims !== 'data') return ylims;
+  const all = columns.flatMap(({ values, reference = NaN }) => [...values, reference]);
+  return domainOf(all, yscale, 0.06);
+}
+
 /** Returns the box plot as SVG. */
 export function boxplotSvg(columns: readonly Column[], given: Attributes): string {
   const attributes = fitted(given);
-  const { fontSize, yscale, ylims } = attributes;
-  const domain =
-    ylims === 'data'
-      ? domainOf(
-          columns.flatMap(({ values, reference = NaN }) => [...values, reference]),
-          yscale,
-          0.06,
-        )
-      : ylims;
+  const { fontSize, yscale } = attributes;
+  const domain = domainAcross(columns, attributes);
   const entries = columns.some(({ reference }) => reference !== undefined)
     ? [referenceEntry(attributes.reference)]
     : [];

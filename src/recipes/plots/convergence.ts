@@ -1,5 +1,5 @@
 import { checkOptions, show, type Filled } from '../../core/options.ts';
-import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
+import { convergenceSvg, domainsOf, referencesOf, type Curve } from './convergenceSvg.ts';
 import { lineColor, lineDash, vegaDash } from './color.ts';
 import { faded } from './ink.ts';
 import { plotOf, type Plot, type VegaSpec } from './plot.ts';
@@ -9,6 +9,7 @@ import {
   convergenceRules,
   type ConvergenceAttributes,
 } from './convergenceAttributes.ts';
+import { attributesLess, hoveredLess, less, pageOffsets, type PageOffsets } from './pageOffsets.ts';
 import { partsOf, runsOf, summarize, type Trace } from './traces.ts';
 import { referencesPlotly, referencesVega } from './reference.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
@@ -54,7 +55,28 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
   });
 }
 
-function plotly(curves: readonly Curve[], attributes: Filled<ConvergenceAttributes>): PlotlyFigure {
+/** Returns the curves and their attributes less the offsets of the axes. */
+function lessOffsets(given: readonly Curve[], attributes: Filled<ConvergenceAttributes>) {
+  const [x, y] = domainsOf(given, attributes);
+  const offsets = pageOffsets([attributes.xscale, x], [attributes.yscale, y]);
+  const curves = given.map((curve) => curveLess(curve, offsets));
+  return { curves, offsets, attributes: attributesLess(attributes, offsets) };
+}
+
+function curveLess(curve: Curve, offsets: PageOffsets): Curve {
+  const { runs, summary, reference } = curve;
+  const across = (values: ArrayLike<number>) => less(values, offsets.x);
+  const up = (values: ArrayLike<number>) => less(values, offsets.y);
+  return {
+    ...curve,
+    runs: runs.map(({ x, y }) => ({ x: across(x), y: up(y) })),
+    summary: { x: across(summary.x), median: up(summary.median), q1: up(summary.q1), q3: up(summary.q3) },
+    reference: reference && { ...reference, x: across([reference.x])[0], y: up([reference.y])[0] },
+  };
+}
+
+function plotly(given: readonly Curve[], final: Filled<ConvergenceAttributes>): PlotlyFigure {
+  const { curves, offsets, attributes } = lessOffsets(given, final);
   const data = curves.flatMap((curve, k) => {
     const several = curve.runs.length > 1;
     const band = attributes.band && several ? plotlyBand(curve) : [];
@@ -72,7 +94,8 @@ function plotly(curves: readonly Curve[], attributes: Filled<ConvergenceAttribut
     xaxis: plotlyAxis(attributes.xlabel, attributes.xscale, attributes.xlims),
     yaxis: plotlyAxis(attributes.ylabel, attributes.yscale, attributes.ylims),
   };
-  return { data: [...data, ...referencesPlotly(referencesOf(curves), attributes.reference)], layout };
+  const marks = referencesPlotly(referencesOf(curves), attributes.reference);
+  return { data: hoveredLess([...data, ...marks], attributes, offsets), layout };
 }
 
 interface PlotlyLine {
@@ -99,7 +122,8 @@ function plotlyBand({ name, color, summary: { x, q1, q3 } }: Curve): Record<stri
   return [edge(q1), { ...edge(q3), fill: 'tonexty', fillcolor: faded(color, 0.16) }];
 }
 
-function vega(curves: readonly Curve[], attributes: Filled<ConvergenceAttributes>): VegaSpec {
+function vega(given: readonly Curve[], final: Filled<ConvergenceAttributes>): VegaSpec {
+  const { curves, attributes } = lessOffsets(given, final);
   const { title, width, height, xlabel, ylabel, xscale, yscale, xlims, ylims } = attributes;
   const rows = curves.flatMap(({ name, summary: { x, median, q1, q3 } }) =>
     // A new part begins after each gap, so no line crosses it.

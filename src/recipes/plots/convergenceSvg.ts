@@ -25,24 +25,26 @@ export interface Curve {
 export const referencesOf = (curves: readonly Curve[]) =>
   curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
 
+/** Returns the domains of both axes. */
+export function domainsOf(
+  curves: readonly Curve[],
+  { xscale, yscale, xlims, ylims }: Attributes,
+): readonly [x: readonly [number, number], y: readonly [number, number]] {
+  const all = curves.flatMap(({ runs }) => runs);
+  const marks = referencesOf(curves).map((mark) => mark.y);
+  return [
+    xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims,
+    ylims === 'data' ? domainOf(chained(values(all, 'y'), marks), yscale) : ylims,
+  ];
+}
+
 /** Returns the curves as SVG. */
 export function convergenceSvg(curves: readonly Curve[], given: Attributes): string {
   const attributes = fitted(given);
-  const { fontSize, xscale, yscale, xlims, ylims } = attributes;
+  const { fontSize, xscale, yscale } = attributes;
   const single = (curve: Curve) => curve.runs.length < 2;
-  const all = curves.flatMap(({ runs }) => runs);
   const references = referencesOf(curves);
-  const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
-  const yDomain =
-    ylims === 'data'
-      ? domainOf(
-          chained(
-            values(all, 'y'),
-            references.map((mark) => mark.y),
-          ),
-          yscale,
-        )
-      : ylims;
+  const [xDomain, yDomain] = domainsOf(curves, attributes);
   const marks = references.length > 0 ? [referenceEntry(attributes.reference)] : [];
   const entries = attributes.legend ? [...curves, ...marks] : [];
   const named = namedLess(attributes, [xscale, xDomain], [yscale, yDomain]);

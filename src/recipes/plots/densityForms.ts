@@ -3,12 +3,25 @@ import { densityRange, hasLegend, mostStrokes, placesRange, type DensityCurve } 
 import { faded } from './ink.ts';
 import { finiteOrNull, formatOf, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { evenlyTaken } from '../grid/statistics.ts';
+import { attributesLess, hoveredLess, less, pageOffsets } from './pageOffsets.ts';
 import { partsOf } from './traces.ts';
 import type { FilledDensity } from './densityAttributes.ts';
 import type { VegaSpec } from './plot.ts';
 
+/** Returns the densities and their attributes less the offset of x; densities begin at 0. */
+function lessOffsets(given: readonly DensityCurve[], attributes: FilledDensity) {
+  const offsets = pageOffsets([attributes.xscale, placesRange(given, attributes)], null);
+  const curves = given.map((curve) => ({
+    ...curve,
+    x: less(curve.x, offsets.x),
+    values: Array.from(less(curve.values, offsets.x)),
+  }));
+  return { curves, offsets, attributes: attributesLess(attributes, offsets) };
+}
+
 /** Returns the densities as a plotly figure. */
-export function densityPlotly(curves: readonly DensityCurve[], attributes: FilledDensity): PlotlyFigure {
+export function densityPlotly(given: readonly DensityCurve[], final: FilledDensity): PlotlyFigure {
+  const { curves, offsets, attributes } = lessOffsets(given, final);
   const { xscale, yscale, fill, points } = attributes;
   const range = densityRange(curves, attributes);
   const data = curves.flatMap(({ name, color, dash, x, y, values }) => [
@@ -44,11 +57,12 @@ export function densityPlotly(curves: readonly DensityCurve[], attributes: Fille
     xaxis: plotlyAxis(attributes.xlabel, xscale, placesRange(curves, attributes)),
     yaxis: plotlyAxis(attributes.ylabel, yscale, range),
   };
-  return { data, layout };
+  return { data: hoveredLess(data, attributes, offsets), layout };
 }
 
 /** Returns the densities as a Vega-Lite specification. */
-export function densityVega(curves: readonly DensityCurve[], attributes: FilledDensity): VegaSpec {
+export function densityVega(given: readonly DensityCurve[], final: FilledDensity): VegaSpec {
+  const { curves, attributes } = lessOffsets(given, final);
   const { title, width, height, xscale, yscale, fill, points } = attributes;
   const range = densityRange(curves, attributes);
   const rows = curves.flatMap(({ name, x, y }) =>

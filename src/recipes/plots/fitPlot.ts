@@ -1,5 +1,6 @@
 import { boolean, checkOptions, integerIn, numberBetween, show, type Rules } from '../../core/options.ts';
-import { fitSvg } from './fitSvg.ts';
+import { domainsOf, fitSvg } from './fitSvg.ts';
+import { attributesLess, hoveredLess, less, pageOffsets } from './pageOffsets.ts';
 import { plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { plotOf, type Plot, type VegaSpec } from './plot.ts';
 import { figureRules, recipe, theme } from './attributes.ts';
@@ -79,7 +80,26 @@ function curvesOf(fit: FittedCurve, { level, band, npoints }: FilledFit): FitCur
   };
 }
 
-function plotly(curves: FitCurves, attributes: FilledFit): PlotlyFigure {
+/** Returns data, curve and attributes less the offsets of the axes. */
+function lessOffsets(given: FitCurves, attributes: FilledFit) {
+  const domains = domainsOf(given);
+  const offsets = pageOffsets(['linear', domains.x], ['linear', domains.y]);
+  const up = (values: ArrayLike<number>) => less(values, offsets.y);
+  const bandLess = (band: Band | null) => band && { lower: up(band.lower), upper: up(band.upper) };
+  const curves: FitCurves = {
+    ...given,
+    x: Array.from(less(given.x, offsets.x)),
+    at: Array.from(less(given.at, offsets.x)),
+    y: Array.from(up(given.y)),
+    values: Array.from(up(given.values)),
+    confidence: bandLess(given.confidence),
+    prediction: bandLess(given.prediction),
+  };
+  return { curves, offsets, attributes: attributesLess(attributes, offsets) };
+}
+
+function plotly(given: FitCurves, final: FilledFit): PlotlyFigure {
+  const { curves, offsets, attributes } = lessOffsets(given, final);
   const { x, y, residuals, at, values, confidence, prediction } = curves;
   const edge = (list: Float64Array, more: object) => ({
     type: 'scatter',
@@ -137,10 +157,11 @@ function plotly(curves: FitCurves, attributes: FilledFit): PlotlyFigure {
       zeroline: true,
     },
   };
-  return { data, layout };
+  return { data: hoveredLess(data, attributes, offsets), layout };
 }
 
-function vega(curves: FitCurves, attributes: FilledFit): VegaSpec {
+function vega(given: FitCurves, final: FilledFit): VegaSpec {
+  const { curves, attributes } = lessOffsets(given, final);
   const { x, y, residuals, at, values, confidence, prediction } = curves;
   const { title, width, height, xlabel, ylabel } = attributes;
   const scale = { zero: false };

@@ -42,13 +42,17 @@ interface Panels {
   readonly aside: Axis;
 }
 
-function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
-  const { fontSize } = attributes;
-  const { x, y, residuals, residualName, values, confidence, prediction } = curves;
+/** Returns the domains of both axes of the upper panel. */
+export function domainsOf({ x, y, values, confidence, prediction }: FitCurves) {
   const bands = [prediction, confidence].filter((band) => band !== null);
   const ends = bands.flatMap(({ lower, upper }) => Array.from(lower).concat(Array.from(upper)));
-  const xDomain = domainOf(x, 'linear', 0.03);
-  const yDomain = domainOf([...y, ...values, ...ends], 'linear');
+  return { x: domainOf(x, 'linear', 0.03), y: domainOf([...y, ...values, ...ends], 'linear') };
+}
+
+function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
+  const { fontSize } = attributes;
+  const { residuals, residualName } = curves;
+  const { x: xDomain, y: yDomain } = domainsOf(curves);
   const largest = residuals.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const rDomain: [number, number] = [-1.15 * largest, 1.15 * largest];
   const labels = Math.max(

@@ -1,5 +1,7 @@
 import { rightDash, vegaDash } from './color.ts';
-import { hasLegend, hasRight, type LineCurve } from './lineSvg.ts';
+import { domainsOf, hasLegend, hasRight, type LineCurve } from './lineSvg.ts';
+import { nameLess, offsetOf } from './offset.ts';
+import { attributesLess, hoveredLess, less, pageOffsets } from './pageOffsets.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { partsOf } from './traces.ts';
 import type { FilledLine } from './lineAttributes.ts';
@@ -8,8 +10,24 @@ import type { VegaSpec } from './plot.ts';
 /** Returns the name of a line that shows one of two quantities. */
 const nameOf = (name: string, quantity: string) => (name === '' ? quantity : `${name}: ${quantity}`);
 
+/** Returns the lines and their attributes less the offsets of the axes. */
+function lessOffsets(given: readonly LineCurve[], attributes: FilledLine) {
+  const domains = domainsOf(given, attributes);
+  const offsets = pageOffsets(['linear', domains.x], [attributes.yscale, domains.y]);
+  const beside = domains.right && offsetOf('linear', domains.right);
+  const curves = given.map((curve) => ({
+    ...curve,
+    x: less(curve.x, offsets.x),
+    y: less(curve.y, offsets.y),
+    right: curve.right && less(curve.right, beside),
+  }));
+  const rightlabel = nameLess(attributes.rightlabel, beside);
+  return { curves, offsets, attributes: { ...attributesLess(attributes, offsets), rightlabel } };
+}
+
 /** Returns the lines as a plotly figure. */
-export function linePlotly(curves: readonly LineCurve[], attributes: FilledLine): PlotlyFigure {
+export function linePlotly(given: readonly LineCurve[], final: FilledLine): PlotlyFigure {
+  const { curves, offsets, attributes } = lessOffsets(given, final);
   const { ylabel, rightlabel } = attributes;
   const two = hasRight(curves);
   const shared = { type: 'scatter', mode: 'lines' };
@@ -50,13 +68,14 @@ export function linePlotly(curves: readonly LineCurve[], attributes: FilledLine)
       legend: { x: 1.15 },
     }),
   };
-  return { data, layout };
+  return { data: hoveredLess(data, attributes, offsets), layout };
 }
 
 const scaleOf = (type: FilledLine['yscale']) => ({ type, ...(type === 'linear' && { zero: false }) });
 
 /** Returns the lines as a Vega-Lite specification. */
-export function lineVega(curves: readonly LineCurve[], attributes: FilledLine): VegaSpec {
+export function lineVega(given: readonly LineCurve[], final: FilledLine): VegaSpec {
+  const { curves, attributes } = lessOffsets(given, final);
   const { title, width, height, xlabel, ylabel, rightlabel, yscale } = attributes;
   const names = curves.map(({ name }) => name);
   const x = { field: 'x', type: 'quantitative', title: xlabel };

@@ -42,15 +42,20 @@ function entriesOf(curves: readonly LineCurve[], attributes: FilledLine): Legend
 const valuesOf = (curves: readonly LineCurve[], of: 'x' | 'y' | 'right'): number[] =>
   curves.flatMap((curve) => Array.from(curve[of] ?? []));
 
+/** Returns the domains of both axes, and of the second one of y; null if there is none. */
+export const domainsOf = (curves: readonly LineCurve[], { yscale }: FilledLine) => ({
+  x: domainOf(valuesOf(curves, 'x'), 'linear', 0),
+  y: domainOf(valuesOf(curves, 'y'), yscale),
+  right: hasRight(curves) ? domainOf(valuesOf(curves, 'right'), 'linear') : null,
+});
+
 /** Returns the lines as SVG. */
 export function lineSvg(curves: readonly LineCurve[], given: FilledLine): string {
   const { yscale } = given;
-  const xDomain = domainOf(valuesOf(curves, 'x'), 'linear', 0);
-  const yDomain = domainOf(valuesOf(curves, 'y'), yscale);
+  const { x: xDomain, y: yDomain, right: second } = domainsOf(curves, given);
   const attributes = namedLess(fitted(given), ['linear', xDomain], [yscale, yDomain]);
   const { fontSize } = attributes;
   const entries = entriesOf(curves, given);
-  const second = hasRight(curves) ? domainOf(valuesOf(curves, 'right'), 'linear') : null;
   const beside = second === null ? 0 : rightAxisWidth(second, attributes);
   const box = frameOf(
     attributes,

@@ -3,6 +3,7 @@ import { lineColor } from './color.ts';
 import { shapeOf } from './mapAttributes.ts';
 import { bandValue, barTitle } from './colorbar.ts';
 import { colorAt, valueAxis, valueName, type Field } from './field.ts';
+import { mapLess } from './mapLess.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { markerColor } from './overlay.ts';
 import {
@@ -15,13 +16,15 @@ import {
   plotlyLayout,
   type PlotlyFigure,
 } from './plotly.ts';
-import type { MapFigure } from './mapSvg.ts';
+import { domainsOf, type MapFigure } from './mapSvg.ts';
 import type { Grid } from './upsample.ts';
 
 /** Returns the map as a plotly figure, with the levels and colors of the SVG. */
-export function mapPlotly(figure: MapFigure): PlotlyFigure {
+export function mapPlotly(given: MapFigure): PlotlyFigure {
+  const { figure, offsets } = mapLess(given);
   const { kind, field, attributes } = figure;
   const { x, y } = field;
+  const [xrange, yrange] = domainsOf(field, kind);
   const main = {
     type: kind === 'heatmap' ? 'heatmap' : 'contour',
     x: Array.from(x),
@@ -31,7 +34,7 @@ export function mapPlotly(figure: MapFigure): PlotlyFigure {
       : contourTrace(figure, kind)),
     customdata: rowsOf({ ...field, values: field.raw }),
     name: attributes.zlabel,
-    hovertemplate: `${hoveredPlace(field)}%{fullData.name} %{customdata:${formatOf(field.raw)}}<extra></extra>`,
+    hovertemplate: `${hoveredPlace(given.field, offsets)}%{fullData.name} %{customdata:${formatOf(field.raw)}}<extra></extra>`,
   };
   const center = {
     type: 'scatter',
@@ -46,9 +49,9 @@ export function mapPlotly(figure: MapFigure): PlotlyFigure {
     shapeOf(field, attributes, [attributes.width, attributes.height], kind === 'heatmap') !== null;
   const layout = {
     ...plotlyLayout(attributes),
-    xaxis: { ...plotlyAxis(attributes.xlabel, 'linear', [x[0], x[x.length - 1]]), constrain: 'domain' },
+    xaxis: { ...plotlyAxis(attributes.xlabel, 'linear', xrange), constrain: 'domain' },
     yaxis: {
-      ...plotlyAxis(attributes.ylabel, 'linear', [y[0], y[y.length - 1]]),
+      ...plotlyAxis(attributes.ylabel, 'linear', yrange),
       ...(equal && { scaleanchor: 'x', constrain: 'domain' }),
     },
     legend: { orientation: 'h', y: 1.08 },

@@ -78,7 +78,7 @@ function labelOn({ x, y, angle, text }: ContourLabel, { fontSize, background }: 
 type Domain = readonly [number, number];
 
 /** Returns the domains of both axes of a map; those of a heatmap include the whole outer cells. */
-function domainsOf({ x, y }: Field, kind: MapKind): readonly [Domain, Domain] {
+export function domainsOf({ x, y }: Field, kind: MapKind): readonly [Domain, Domain] {
   const [padX, padY] = kind === 'heatmap' ? [(x[1] - x[0]) / 2, (y[1] - y[0]) / 2] : [0, 0];
   return [
     [x[0] - padX, x[x.length - 1] + padX],

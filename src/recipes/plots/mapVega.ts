@@ -1,7 +1,10 @@
 import { lineColor } from './color.ts';
 import { barTitle } from './colorbar.ts';
 import { colorAt, transformedName } from './field.ts';
-import { gapColor, regionsOf, type MapFigure } from './mapSvg.ts';
+import { mapLess } from './mapLess.ts';
+import { nameLess, offsetOf } from './offset.ts';
+import { less } from './pageOffsets.ts';
+import { domainsOf, gapColor, regionsOf, type MapFigure } from './mapSvg.ts';
 import { markerColor } from './overlay.ts';
 import { shapeOf } from './mapAttributes.ts';
 import { withoutTags } from './ticks.ts';
@@ -10,7 +13,7 @@ import type { VegaSpec } from './plot.ts';
 
 /** Returns the map as a Vega specification, with the regions of the SVG as paths: both look the same. */
 export function mapVega(given: MapFigure): VegaSpec {
-  const figure = inShape(given);
+  const { figure } = mapLess(inShape(given));
   const { width, height, title, xlabel, ylabel, colorbar } = figure.attributes;
   return {
     $schema: 'https://vega.github.io/schema/vega/v5.json',
@@ -19,7 +22,7 @@ export function mapVega(given: MapFigure): VegaSpec {
     padding: 8,
     ...(title !== '' && { title }),
     data: dataOf(figure),
-    scales: scalesOf(figure.field),
+    scales: scalesOf(figure),
     axes: [
       { orient: 'bottom', scale: 'x', title: xlabel },
       { orient: 'left', scale: 'y', title: ylabel },
@@ -77,28 +80,27 @@ const pathPoints = ({ field, attributes: { paths } }: MapFigure): PathPoint[] =>
     })),
   );
 
-/** Returns the scales of both axes and of the colors. */
-const scalesOf = ({ x, y, low, high, color }: MapFigure['field']): object[] => [
-  axisScale('x', x, 'width'),
-  axisScale('y', y, 'height'),
-  { name: 'color', type: 'linear', domain: evenly(low, high), range: evenly(0, 1).map(color) },
-];
+/** Returns the scales of both axes, and of the colors for the legend, which is less the offset of the values. */
+function scalesOf({ field, kind }: MapFigure): object[] {
+  const { low, high, color } = field;
+  const [x, y] = domainsOf(field, kind);
+  const axis = { type: 'linear', zero: false, nice: false };
+  return [
+    { name: 'x', ...axis, domain: x, range: 'width' },
+    { name: 'y', ...axis, domain: y, range: 'height' },
+    {
+      name: 'color',
+      type: 'linear',
+      domain: Array.from(less(evenly(low, high), offsetOf('linear', [low, high]))),
+      range: evenly(0, 1).map(color),
+    },
+  ];
+}
 
-const axisScale = (name: string, values: Float64Array, range: 'width' | 'height'): object => ({
-  name,
-  type: 'linear',
-  zero: false,
-  nice: false,
-  domain: [values[0], values[values.length - 1]],
-  range,
-});
-
-const legendOf = (figure: MapFigure): object => ({
-  fill: 'color',
-  type: 'gradient',
-  title: barTitle(transformedName(figure.field, figure.attributes.zscale), figure.field),
-  gradientLength: figure.attributes.height - 20,
-});
+function legendOf({ field, attributes: { zscale, height } }: MapFigure): object {
+  const name = nameLess(transformedName(field, zscale), offsetOf('linear', [field.low, field.high]));
+  return { fill: 'color', type: 'gradient', title: barTitle(name, field), gradientLength: height - 20 };
+}
 
 /** Returns the marks in the plotting area, from back to front. */
 function marksOf({ kind, attributes: { mark } }: MapFigure): object[] {
@@ -201,17 +203,19 @@ const evenly = (low: number, high: number) =>
 /** Returns the cells without a value. */
 const gapCells = (figure: MapFigure) => heatmapCells(figure).filter(({ missing }) => missing);
 
-/** Returns the cells of a heatmap as paths. */
+/** Returns the cells of a heatmap as paths; those of contours lie half beyond the plotting area at its edges. */
 function heatmapCells({
+  kind,
   field,
   attributes: { width, height },
 }: MapFigure): { path: string; color: string; missing: boolean }[] {
   const { nx, ny, values } = field;
-  const w = width / (nx - 1);
-  const h = height / (ny - 1);
+  const beyond = kind === 'heatmap' ? 0 : 0.5;
+  const w = width / (nx - 2 * beyond);
+  const h = height / (ny - 2 * beyond);
   return Array.from(values, (value, cell) => {
-    const left = ((cell % nx) - 0.5) * w;
-    const top = height - (Math.floor(cell / nx) + 0.5) * h;
+    const left = ((cell % nx) - beyond) * w;
+    const top = height - (Math.floor(cell / nx) + 1 - beyond) * h;
     const path = `M${left.toFixed(2)},${top.toFixed(2)}h${(w + 0.4).toFixed(2)}v${(h + 0.4).toFixed(2)}h${(-w - 0.4).toFixed(2)}Z`;
     const missing = Number.isNaN(value);
     return { path, color: missing ? gapColor : colorAt(field, value), missing };

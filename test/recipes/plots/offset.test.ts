@@ -270,7 +270,7 @@ describe('a figure far from 0', () => {
     const [main] = contourf(far, { zscale: 'log' }).toPlotly().data;
     expect((main['customdata'] as number[][])[10][10]).toBe(1e9);
     expect(main['hovertemplate']).toBe(
-      'x %{x:.16~g}<br>y %{y:.12~g}<br>%{fullData.name} %{customdata:.13~g}<extra></extra>',
+      'x − 10⁶: %{x:.4g}<br>y + 2×10⁷: %{y:.4g}<br>%{fullData.name} %{customdata:.13~g}<extra></extra>',
     );
     const round = bowl(steps(-1, 1), steps(-1, 1), 0, 1);
     const [height] = surface(round, { zscale: 'log1p' }).toPlotly().data;
