@@ -20,10 +20,9 @@ type Json = Record<string, unknown>;
 /** All values below a key, at any depth. */
 function valuesAt(json: unknown, key: string): unknown[] {
   if (typeof json !== 'object' || json === null) return [];
-  return Object.entries(json).flatMap(([name, value]) => [
-    ...(name === key ? [value] : []),
-    ...valuesAt(value, key),
-  ]);
+  return Object.entries(json).flatMap(([name, value]) =>
+    (name === key ? [value as unknown] : []).concat(valuesAt(value, key)),
+  );
 }
 
 const numbers = (values: readonly unknown[]): number[] =>
