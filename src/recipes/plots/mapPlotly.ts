@@ -23,27 +23,17 @@ import type { Grid } from './upsample.ts';
 export function mapPlotly(given: MapFigure): PlotlyFigure {
   const { figure, offsets } = mapLess(given);
   const { kind, field, attributes } = figure;
-  const { x, y } = field;
   const [xrange, yrange] = domainsOf(field, kind);
   const main = {
     type: kind === 'heatmap' ? 'heatmap' : 'contour',
-    x: Array.from(x),
-    y: Array.from(y),
+    x: Array.from(field.x),
+    y: Array.from(field.y),
     ...(kind === 'heatmap'
       ? { z: rowsOf(field), ...plotlyColors(field, attributes) }
       : contourTrace(figure, kind)),
     customdata: rowsOf({ ...field, values: field.raw }),
     name: attributes.zlabel,
     hovertemplate: `${hoveredPlace(given.field, offsets)}%{fullData.name} %{customdata:${formatOf(field.raw)}}<extra></extra>`,
-  };
-  const center = {
-    type: 'scatter',
-    x: [0],
-    y: [0],
-    mode: 'markers',
-    marker: { symbol: 'cross-thin', size: 12, line: { width: 2, color: '#111' } },
-    showlegend: false,
-    hoverinfo: 'skip',
   };
   const equal =
     shapeOf(field, attributes, [attributes.width, attributes.height], kind === 'heatmap') !== null;
@@ -66,6 +56,17 @@ export function mapPlotly(given: MapFigure): PlotlyFigure {
     layout,
   };
 }
+
+/** Marks the center of the landscape. */
+const center: Record<string, unknown> = {
+  type: 'scatter',
+  x: [0],
+  y: [0],
+  mode: 'markers',
+  marker: { symbol: 'cross-thin', size: 12, line: { width: 2, color: '#111' } },
+  showlegend: false,
+  hoverinfo: 'skip',
+};
 
 /**
  * Returns contours in units of levels: the k-th level is drawn at k. plotly requires equal steps, and this makes the
