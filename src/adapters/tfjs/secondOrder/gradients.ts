@@ -5,6 +5,7 @@
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
+import { windowWeights } from '../internals/wrongGradients.ts';
 
 /** A gradient in the form that tfjs registers for a kernel. */
 export type GradientRule = Omit<tf.GradConfig, 'kernelName'>;
@@ -95,8 +96,14 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     };
   }),
 
-  AvgPoolGrad: rule(['dy', 'input'], (d, [, input], { filterSize, strides, pad }) => ({
-    dy: () => tf.avgPool(d as tf.Tensor4D, filterSize, strides, pad),
+  // The kernel divides by the size of a whole window, avgPool by the number of elements outside the padding.
+  AvgPoolGrad: rule(['dy', 'input'], (d, [, input], attrs) => ({
+    dy: () => {
+      const { filterSize, strides, pad } = attrs;
+      const weights = windowWeights(input.shape, attrs);
+      const average = tf.avgPool(d as tf.Tensor4D, filterSize, strides, pad);
+      return weights === null ? average : average.div(weights);
+    },
     input: () => tf.zerosLike(input),
   })),
   MaxPoolGrad: rule(['dy', 'input'], (d, [dy, input], attrs) => ({

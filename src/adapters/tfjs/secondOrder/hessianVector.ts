@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { discardTape } from '../internals/engine.ts';
+import { correctGradients } from '../internals/wrongGradients.ts';
 import { explainGradientError } from '../tensors/gradientErrors.ts';
 import { readJoined, readNow } from '../tensors/read.ts';
 import type { TfParamSet } from '../tensors/tfParams.ts';
@@ -37,6 +38,7 @@ export function asyncHessianVector(
 
 /** Returns the gradient of ∇f·v, one tensor for each variable. */
 function productTensors(loss: () => tf.Tensor, params: TfParamSet, v: Float64Array): tf.Tensor[] {
+  correctGradients();
   const variables = [...params.variables];
   const { tensors } = params.layout;
   const parts = variables.map(({ shape }, i) => {

@@ -9,6 +9,7 @@ import { show } from '../../../core/options.ts';
 import { explainGradientError } from './gradientErrors.ts';
 import { discardTape } from '../internals/engine.ts';
 import { guardNested } from '../internals/nestedGradients.ts';
+import { correctGradients } from '../internals/wrongGradients.ts';
 import { readJoined, readNow } from './read.ts';
 import { tfGrads } from './tfGrads.ts';
 import type { TfParamSet } from './tfParams.ts';
@@ -80,6 +81,7 @@ export function gradientsOf(
   loss: () => tf.Tensor,
   variables?: tf.Variable[],
 ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+  correctGradients();
   try {
     return guardNested(() => tf.variableGrads(() => scalarOf(loss()), variables));
   } catch (error) {

@@ -115,9 +115,37 @@ export const layerCases = [
     [2, 6, 6, 1],
   ],
   [
+    'conv2d, average pooling, same',
+    () =>
+      stack(
+        L.conv2d({ filters: 2, kernelSize: 2, inputShape: [6, 5, 1] }),
+        L.averagePooling2d({ poolSize: 3, strides: 2, padding: 'same' }),
+      ),
+    [2, 6, 5, 1],
+  ],
+  [
     'conv2d, upsampling',
     () =>
       stack(L.conv2d({ filters: 2, kernelSize: 2, inputShape: [4, 4, 1] }), L.upSampling2d({ size: [2, 2] })),
+    [2, 4, 4, 1],
+  ],
+  [
+    'conv2d, bilinear upsampling',
+    () =>
+      stack(
+        L.conv2d({ filters: 2, kernelSize: 2, inputShape: [4, 5, 1] }),
+        L.upSampling2d({ size: [2, 2], interpolation: 'bilinear' }),
+      ),
+    [2, 4, 5, 1],
+  ],
+  [
+    'upsampling, global max pooling',
+    () =>
+      stack(
+        L.conv2d({ filters: 2, kernelSize: 2, inputShape: [4, 4, 1] }),
+        L.upSampling2d({ size: [2, 2] }),
+        L.globalMaxPooling2d({}),
+      ),
     [2, 4, 4, 1],
   ],
   ['attention', attention, [2, 4, 3]],
