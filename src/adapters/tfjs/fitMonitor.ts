@@ -137,13 +137,21 @@ export function fitMonitor(fit: MonitoredFit): FitMonitor {
             );
           }
           isDone = stopping.observe(entry, logs[monitor]);
-          if (isDone) reason = `${monitor} has not improved for ${patience} iterations: stopped early.`;
+          if (isDone) reason = stoppedBecause(monitor, patience, columns[monitor]);
         }
         const answer = onEpochEnd?.(entry.iteration, logs);
         return next(answer as Later<boolean | void>, (value) => wantsStop(value) || isDone);
       });
     },
   };
+}
+
+/** Returns the message of early stopping. @param values - all values of `monitor` */
+function stoppedBecause(monitor: string, patience: number, values: readonly number[]): string {
+  if (values.every(Number.isNaN)) {
+    return `${monitor} is NaN since the start: stopped early. Look for NaN among the data that it is computed from.`;
+  }
+  return `${monitor} has not improved for ${patience} iterations: stopped early.`;
 }
 
 /** A value, or a promise of one: on webgpu, or with an asynchronous `onEpochEnd`. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { show } from '../../core/options.ts';
+import { show, type Rule } from '../../core/options.ts';
 
 /** Weights of classes by class number: `{ 0: 1, 1: 5 }`. */
 export type ClassWeight = Readonly<Record<number, number>>;
@@ -32,14 +32,8 @@ export function weightsOfSamples(
 ): tf.Tensor[] {
   if (classWeight === undefined && sampleWeight === undefined) return [];
   const names = model.outputNames;
-  const classes = perOutput(where, 'classWeight', names, classWeight, isClassWeight);
-  const samples = perOutput(
-    where,
-    'sampleWeight',
-    names,
-    sampleWeight,
-    (value) => value instanceof tf.Tensor,
-  );
+  const classes = perOutput(where, 'classWeight', names, classWeight, ofClasses);
+  const samples = perOutput(where, 'sampleWeight', names, sampleWeight, ofSamples);
   return targets.map((target, i) =>
     tf.tidy(() => {
       const count = target.shape[0];
@@ -61,13 +55,25 @@ export function weightsOfSamples(
   );
 }
 
+/** Factors of samples. */
+const ofSamples: Rule = {
+  allowed: 'a tensor of shape [samples]',
+  accepts: (value) => value instanceof tf.Tensor,
+};
+
+/** Factors of classes. */
+const ofClasses: Rule = {
+  allowed: 'an object from class numbers to factors ≥ 0, such as { 0: 1, 1: 5 }',
+  accepts: (value) => isClassWeight(value),
+};
+
 /** Returns one value, or undefined, for each output. */
 function perOutput<Value>(
   where: string,
   option: string,
   names: readonly string[],
   given: PerOutput<Value> | undefined,
-  isOne: (value: unknown) => boolean,
+  { allowed, accepts: isOne }: Rule,
 ): (Value | undefined)[] {
   if (given === undefined) return names.map(() => undefined);
   if (names.length === 1 && isOne(given)) return [given as Value];
@@ -82,9 +88,11 @@ function perOutput<Value>(
     unknown.length > 0 ||
     !values.every((v) => v === undefined || isOne(v))
   ) {
-    throw new RangeError(
-      `${where}: ${option} must be one for each output, in order or by name (${names.join(', ')}), got ${show(given)}.`,
-    );
+    const one =
+      names.length === 1
+        ? allowed
+        : `one for each output, in order or by name (${names.join(', ')}), each ${allowed}`;
+    throw new RangeError(`${where}: ${option} must be ${one}; got ${show(given)}.`);
   }
   return values;
 }

@@ -90,6 +90,29 @@ describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
       dispose();
     }));
 
+  it('says that a monitored value is NaN, instead of that it has not improved', async () => {
+    const { model, x, y, dispose } = noisy();
+    const validationData: [tf.Tensor, tf.Tensor] = [x, y.mul(NaN)];
+    const options = { validationData, earlyStopping: { patience: 2 }, maxIterations: 9 };
+    const { message, bestEpoch, history } = await fit(model, x, y, options);
+    expect(message).toMatch(/^val_loss is NaN since the start: stopped early\. Look for NaN among the data/);
+    expect(bestEpoch).toBeUndefined();
+    expect(history.val_loss.every(Number.isNaN)).toBe(true);
+    validationData[1].dispose();
+    dispose();
+  });
+
+  it('refuses weights of samples and classes by what they must be', () => {
+    const { model, x, y, dispose } = noisy();
+    expect(() => fitFullBatch(model, x, y, { sampleWeight: [1, 2, 3] as never })).toThrow(
+      /sampleWeight must be a tensor of shape \[samples\]; got Array\(3\)/,
+    );
+    expect(() => fitFullBatch(model, x, y, { classWeight: { 0: -1 } })).toThrow(
+      /classWeight must be an object from class numbers to factors ≥ 0/,
+    );
+    dispose();
+  });
+
   it('keeps the last weights with restoreBest: false, and monitors any metric, up or down', () =>
     expectNoLeak(async () => {
       const { model, x, y, dispose } = noisy();

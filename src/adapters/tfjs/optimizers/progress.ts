@@ -15,7 +15,7 @@ export interface OptimizerProgress {
 }
 
 export const NOT_FINITE =
-  'The loss or its gradient is NaN or infinite at these weights, which are not changed. Look for a logarithm or a division that overflows, or set other weights.';
+  'The loss or its gradient is NaN or infinite at these weights, which are not changed. Look for NaN among the data, a logarithm or a division that overflows, or set other weights.';
 
 export const DRAWS_ANEW =
   'The loss changes with each evaluation at the same weights: it seems to draw a batch or random numbers itself. A line search cannot compare such values, so plain Adam steps are taken instead. Draw the batch before calling minimize, outside the function passed to it, so that the loss is one function throughout a call.';
