@@ -73,8 +73,9 @@ function perOutput<Value>(
   option: string,
   names: readonly string[],
   given: PerOutput<Value> | undefined,
-  { allowed, accepts: isOne }: Rule,
+  rule: Rule,
 ): (Value | undefined)[] {
+  const isOne = (value: unknown) => rule.accepts(value);
   if (given === undefined) return names.map(() => undefined);
   if (names.length === 1 && isOne(given)) return [given as Value];
   const values = Array.isArray(given)
@@ -90,8 +91,8 @@ function perOutput<Value>(
   ) {
     const one =
       names.length === 1
-        ? allowed
-        : `one for each output, in order or by name (${names.join(', ')}), each ${allowed}`;
+        ? rule.allowed
+        : `one for each output, in order or by name (${names.join(', ')}), each ${rule.allowed}`;
     throw new RangeError(`${where}: ${option} must be ${one}; got ${show(given)}.`);
   }
   return values;

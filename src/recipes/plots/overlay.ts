@@ -134,10 +134,8 @@ function legendRows({ paths, width, height, fontSize }: FilledLandscapeAttribute
     const wide = (text: string) => 2 * fontSize + textWidth(text, fontSize);
     if (x > start && x + wide(name) > end) {
       if (rows.length === most) {
-        const rest = paths.length - k;
-        const more = shortened(`and ${rest} more`, end - x, fontSize);
-        rows[rows.length - 1].push({ name: more, full: more, color: '', x });
-        return { rows, left: rest };
+        const left = paths.length - k;
+        return { rows: [...rows.slice(0, -1), counted(rows[most - 1], left, end, fontSize)], left };
       }
       rows.push([]);
       x = start;
@@ -146,6 +144,16 @@ function legendRows({ paths, width, height, fontSize }: FilledLandscapeAttribute
     x += wide(name) + 1.2 * fontSize;
   }
   return { rows: paths.length === 0 ? [] : rows, left: 0 };
+}
+
+/** Returns a full row with the count of names that have no room; its last name is shortened to make room for the count. */
+function counted(row: readonly LegendPlace[], left: number, end: number, fontSize: number): LegendPlace[] {
+  const more = `and ${left} more`;
+  const last = row[row.length - 1];
+  const at = end - textWidth(more, fontSize);
+  const name = shortened(last.name, at - last.x - 3.2 * fontSize, fontSize);
+  const x = Math.min(at, last.x + textWidth(name, fontSize) + 3.2 * fontSize);
+  return [...row.slice(0, -1), { ...last, name }, { name: more, full: more, color: '', x }];
 }
 
 /** Returns the height of the rows of names, px. */

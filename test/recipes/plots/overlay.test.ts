@@ -70,3 +70,24 @@ it('a point of a path without a place breaks its line in Vega, which would draw 
   expect(rows('points')?.[1]).toEqual([null, null, null, 0]);
   expect(JSON.stringify(figure)).toContain('"defined":{"signal":"datum.x !== null"}');
 });
+
+it('names of paths that have no room are counted, at any size of the picture', () => {
+  const data = fromGrid({ x: steps(5, 1), y: steps(-7, 1), z });
+  const path = { x: [5, 6], y: [-7, -6], loss: [1, 1], residual: [0, 0], inPlane: [1, 1] };
+  const long = 'a name that is much longer than there is room for';
+  for (const names of [
+    ['L-BFGS (m = 10)', long, 'GD'],
+    [long, long, long, long, 'b', 'c'],
+    ['a', 'b', 'c'],
+  ])
+    for (const width of [120, 200, 320, 640])
+      for (const height of [120, 240, 480]) {
+        const paths = names.map((name) => ({ name, path }));
+        const svg = contourf(data, { paths: paths as never, width, height }).toSVG();
+        const legend = svg.slice(svg.lastIndexOf('<g data-left-out'), svg.lastIndexOf('</g>'));
+        const lines = Array.from(svg.matchAll(/stroke-width="3"\/><text/g)).length;
+        const [, more = '0'] = /and (\d+) more<\/text>/.exec(svg) ?? [];
+        expect(lines + Number(more)).toBe(names.length);
+        if (more !== '0') expect(legend).toContain(`data-left-out="${more}"`);
+      }
+});
