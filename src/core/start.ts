@@ -151,8 +151,11 @@ export function checkStartValues(where: string, { f, gradient }: Iterate, { para
     const advice = Number.isNaN(gradient[bad])
       ? 'fg must set every element of gradient (not add to it); start where they are finite.'
       : 'start where it is finite.';
+    const instead = gradient.every(Number.isNaN)
+      ? ' Without a gradient of your own, minimize finiteDifferences(f, p0).'
+      : '';
     throw new RangeError(
-      `${where}: element ${bad}${ofTensor(params?.layout, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
+      `${where}: element ${bad}${ofTensor(params?.layout, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}${instead}`,
     );
   }
 }

@@ -40,6 +40,10 @@ describe('a start is refused with advice', () => {
       'minimize: element 0 of the gradient at p0 is NaN; fg must set every element of gradient (not add to it); start where they are finite.',
       giving(1, [NaN, Infinity]),
     ],
+    [
+      'minimize: element 0 of the gradient at p0 is NaN; fg must set every element of gradient (not add to it); start where they are finite. Without a gradient of your own, minimize finiteDifferences(f, p0).',
+      { ...rosenbrock(), fg: () => 1 },
+    ],
   ])('a start is refused with advice: %s', (message, problem) => {
     expect(() => minimize(problem, lbfgs())).toThrow(message);
   });
