@@ -26,6 +26,14 @@ const NEARER = 0.1;
 /** Factor between two promises that leaves Gauss–Newton a chance. */
 const FALLING = 0.9;
 
+/**
+ * Damping so small that rounding of the normal equations determines the step, for columns of length 1. If several such steps
+ * lower f by less than this part of what Gauss–Newton promises by QR, that takes over.
+ */
+const ROUNDED = 1e-13;
+const STALLED = 0.01;
+const MAX_STALLS = 4;
+
 /** Point where Levenberg–Marquardt ended. */
 export interface Approach {
   readonly x: Float64Array;
@@ -59,6 +67,7 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
   let near = NEAR;
   let small = 0;
   let promised = 0;
+  let stalls = 0;
   for (let iteration = 0; iteration < limits.maxIterations; iteration++) {
     const outcome = yield* metered(solver.step(state), meter, limits.signal);
     if (outcome.kind === 'failed') return ended(outcome.termination);
@@ -77,6 +86,9 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
       if (keeps) return { ...ended('functionTolerance'), near: model, ratio };
       near = NEARER * (promised / model.f);
     }
+    const isStalled = state.damping < ROUNDED && decrease < STALLED * model.decrease;
+    stalls = isStalled ? stalls + 1 : 0;
+    if (stalls === MAX_STALLS) return { ...ended('functionTolerance'), near: model, ratio };
     if (small === 2) return ended('functionTolerance');
   }
   return ended('maxIterations');

@@ -44,6 +44,7 @@ function plainApproach(fit: FitProblem, p0: Float64Array, accuracy: 'rough' | 'f
   let small = 0;
   let limit = 1e-3;
   let last = 0;
+  let stalls = 0;
   for (let k = 0; k < limits.maxIterations; k++) {
     const outcome = runUnguarded(solver.step(state), problem);
     if (outcome.kind === 'failed') return end(outcome.termination);
@@ -66,6 +67,8 @@ function plainApproach(fit: FitProblem, p0: Float64Array, accuracy: 'rough' | 'f
       if (keeps) return end('functionTolerance', model, ratio);
       limit = 0.1 * (last / model.f);
     }
+    stalls = state.damping < 1e-13 && 100 * gained < model.decrease ? stalls + 1 : 0;
+    if (stalls === 4) return end('functionTolerance', model, ratio);
     if (small === 2) return end('functionTolerance');
   }
   return end('maxIterations');

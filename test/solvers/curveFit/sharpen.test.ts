@@ -71,6 +71,25 @@ describe('a polynomial in numbers far from 0', () => {
     }
   });
 
+  it.each([1, 2, 3, 4, 5])(
+    'of degree 5 in kelvins is found soon, though normal equations stall: seed %d',
+    (seed) => {
+      const noise = uniform(seed);
+      const kelvins = Array.from({ length: 41 }, (_, i) => 280 + i);
+      const y = kelvins.map((v) => horner((v - 300) / 20, [3, 1, -2, 0.7, 0.5, -1]) + 0.1 * noise());
+      const { least } = orthogonalFit(kelvins, y, 5);
+      const slopes = (v: number, p: Float64Array) => Array.from(p, (_, k) => v ** k);
+      for (const [jacobian, most] of [
+        [slopes, 100],
+        [undefined, 1000],
+      ] as const) {
+        const fit = curveFit(horner, kelvins, y, [0, 0, 0, 0, 0, 0], { jacobian });
+        expect([fit.status, fit.evaluations < most]).toEqual(['success', true]);
+        expect(fit.chiSquare / least).toBeCloseTo(1, 4);
+      }
+    },
+  );
+
   it('without noise is found to the rounding of its terms', () => {
     const y = years.map((v) => horner(v - 2000, [10, 0.5, -0.03, 0.002]));
     for (const start of [0, 1]) {
