@@ -157,6 +157,45 @@ describe('the gradient', () => {
     await model.dispose();
   });
 
+  test('shares its memory with the rounded point, not with the point', async () => {
+    const fed: unknown[] = [];
+    const watched: Ort = {
+      ...ort,
+      InferenceSession: {
+        async create(bytes: Uint8Array, options?: object) {
+          const session = await ort.InferenceSession.create(bytes, options);
+          return {
+            run(given: ort.InferenceSession.FeedsType, fetches: ort.InferenceSession.FetchesType) {
+              fed.push(...Object.values(given).map(({ data }) => (data as Float32Array).buffer));
+              return session.run(given, fetches);
+            },
+            release: () => session.release(),
+          };
+        },
+      },
+    };
+    const model = await trainable(watched, mlp(sizes), { loss: 'mse' });
+    const { p0, fg } = model.problem(feeds);
+    const n = p0.length;
+    const both = new Float64Array(2 * n + 1);
+    const [gradient, x] = [both.subarray(0, n), both.subarray(n, 2 * n)];
+    x.set(p0);
+    await fg(x, gradient);
+    expect(fed.filter((buffer) => buffer === both.buffer)).toHaveLength(4);
+    expect(x).toEqual(p0);
+    const expected = new Float64Array(n);
+    await fg(p0, expected);
+    expect(gradient).toEqual(expected);
+    // A point of another vector in between, and the loss alone.
+    await fg(
+      p0.map((value) => value + 1),
+      new Float64Array(n),
+    );
+    expect(await fg(x, gradient)).toBe(await fg(p0, null));
+    expect(gradient).toEqual(expected);
+    await model.dispose();
+  });
+
   test('is right if a runtime returns the tensors that it was given', async () => {
     for (const precision of ['float32', 'float64'] as const) {
       const gradients = await Promise.all(

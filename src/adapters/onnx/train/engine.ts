@@ -160,7 +160,8 @@ export function engine(loaded: Loaded): Engine {
     drops: () => mayBeDropping() && modes.dropout().differentiated.noise.length > differentiated.noise.length,
     fedIn: (mode) => variant(mode).differentiated,
     async withNoise(data, key, mode) {
-      const { noise } = variant(mode);
+      const { noise, differentiated: graph } = variant(mode);
+      if (graph.noise.length === 0) return data;
       const { inputs } = fed();
       // A computed shape does not depend on the values of parameters, so any values will do.
       return Object.assign({}, data, await noise(data, key, { ...inputs, ...fixedIn(mode) }));
@@ -188,7 +189,7 @@ export function engine(loaded: Loaded): Engine {
       if (gradient !== null) checkFilled('fg: gradient', gradient, params.length);
       const { lossOnly, gradients } = variant(mode);
       const session = await (gradient === null ? lossOnly() : gradients());
-      const { inputs, setPoint } = fed();
+      const { inputs, setPoint } = gradient === null ? fed() : weights.fedBeside(gradient);
       setPoint(x);
       const fixed = fixedIn(mode);
       const withGradient = fixed ? fetches.lossOnly : fetches.all;

@@ -42,9 +42,8 @@ export interface Rounded {
   round(this: void, x: Float64Array): void;
 }
 
-/** Makes a vector to round others into, zeros at first. */
-export function rounded(n: number): Rounded {
-  const into = new Float32Array(n);
+/** Makes a vector to round others into, zeros at first, or takes one. */
+export function rounded(n: number, into: Float32Array = new Float32Array(n)): Rounded {
   if (n >= SHORT) kernel ??= compile();
   const run = n < SHORT ? null : kernel;
   if (!run) return { into, round: (x) => into.set(x) };

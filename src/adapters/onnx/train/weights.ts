@@ -16,9 +16,9 @@ export type Reals = Float32Array | Float64Array;
 export const zeros = (precision: Precision, n: number): Reals =>
   precision === 'float64' ? new Float64Array(n) : new Float32Array(n);
 
-/** The buffer of points, and a function that fills it. */
-function pointOf(precision: Precision, n: number) {
-  if (precision === 'float32') return rounded(n);
+/** The buffer of points, and a function that fills it; for float32, it may be given. */
+function pointOf(precision: Precision, n: number, buffer?: Float32Array) {
+  if (precision === 'float32') return rounded(n, buffer);
   const into = new Float64Array(n);
   return { into, round: (x: Float64Array) => into.set(x) };
 }
@@ -47,6 +47,11 @@ export interface Weights {
   /** Returns the point that ONNX Runtime is fed with. */
   fed(this: void): FedPoint;
   /**
+   * Returns the point to feed where a gradient is wanted in a vector, `[n]`: it lies in that half of the vector's memory which
+   * ONNX Runtime does not write the gradient to, so that it takes none of its own. Without such a half, it is that of `fed`.
+   */
+  fedBeside(this: void, gradient: Reals): FedPoint;
+  /**
    * Returns k points, `[k, n]`, as feeds for the graph of many losses: each parameter is `[k, …shape]`. The tensors view a
    * buffer that the next call overwrites.
    */
@@ -67,16 +72,17 @@ export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision:
   // Not read off `parameters` later on: the functions below would keep their tensors alive, and so the file.
   const inputs = parameters.map(({ input }) => input);
   const names = layout.tensors.map(({ name }) => gradientNameOf(name));
-  // Allocated when first needed: many models are loaded only to predict, or to be looked at.
-  const fed = remembered(() => {
-    const { into: point, round: setPoint } = pointOf(precision, layout.length);
+  const fedOver = (buffer?: Float32Array): FedPoint => {
+    const { into: point, round: setPoint } = pointOf(precision, layout.length, buffer);
     return {
       point,
       setPoint,
       inputs: viewsOf(ort, layout, point, (_, i) => inputs[i]),
       named: viewsOf(ort, layout, point, ({ name }) => name),
     };
-  });
+  };
+  // Allocated when first needed: many models are loaded only to predict, or to be looked at.
+  const fed = remembered(() => fedOver());
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
     writeElements(tensor, values.subarray(offset, offset + layout.tensors[i].size));
@@ -85,15 +91,15 @@ export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision:
     params: vectorParams(values, layout),
     values,
     fed,
+    fedBeside: perVector((gradient) => {
+      const into = writtenInto(ort, layout, precision, gradient);
+      const isHalf = into instanceof Float32Array && gradient.byteLength >= 2 * into.byteLength;
+      return isHalf
+        ? fedOver(new Float32Array(into.buffer, into.byteOffset + into.byteLength, into.length))
+        : fed();
+    }),
     many: feederOfMany(ort, layout, precision),
-    fetcher: (others) => {
-      const known = new WeakMap<Reals, Fetches>();
-      return (gradient) => {
-        const found = known.get(gradient) ?? fetchesInto(ort, layout, precision, gradient, others);
-        known.set(gradient, found);
-        return found;
-      };
-    },
+    fetcher: (others) => perVector((gradient) => fetchesInto(ort, layout, precision, gradient, others)),
     readGradient(results, gradient) {
       // Read from the copies that onnxruntime-node returns: what it has written into this memory may be of another precision.
       const apart = names.some((name) => (results[name].data as Reals).buffer === gradient.buffer)
@@ -111,24 +117,44 @@ export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision:
  */
 const LEAST_BYTES = 2 ** 20;
 
+/** The part of a vector's memory that ONNX Runtime writes gradients to; undefined if it returns them in arrays of its own. */
+function writtenInto(
+  ort: Ort,
+  layout: Layout,
+  precision: Precision,
+  { buffer, byteOffset, byteLength }: Reals,
+): Reals | undefined {
+  const array = precision === 'float64' ? Float64Array : Float32Array;
+  const bytes = array.BYTES_PER_ELEMENT * layout.length;
+  const isWorthwhile = bytes >= LEAST_BYTES && bytes <= byteLength;
+  const isAligned = byteOffset % array.BYTES_PER_ELEMENT === 0;
+  if (!fillsOutputs(ort) || !(buffer instanceof ArrayBuffer) || !isWorthwhile || !isAligned) return undefined;
+  return new array(buffer, byteOffset, layout.length);
+}
+
 /** Creates the outputs to fetch of {@link Weights.fetcher}. */
 function fetchesInto(
   ort: Ort,
   layout: Layout,
   precision: Precision,
-  { buffer, byteOffset, byteLength }: Reals,
+  gradient: Reals,
   others: readonly string[],
 ): Fetches {
-  const array = precision === 'float64' ? Float64Array : Float32Array;
-  const bytes = array.BYTES_PER_ELEMENT * layout.length;
-  const isWorthwhile = bytes >= LEAST_BYTES && bytes <= byteLength;
-  const isAligned = byteOffset % array.BYTES_PER_ELEMENT === 0;
-  if (!fillsOutputs(ort) || !(buffer instanceof ArrayBuffer) || !isWorthwhile || !isAligned)
-    return [...others, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
-  const into = new array(buffer, byteOffset, layout.length);
+  const into = writtenInto(ort, layout, precision, gradient);
+  if (into === undefined) return [...others, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
   return {
     ...viewsOf(ort, layout, into, ({ name }) => gradientNameOf(name)),
     ...Object.fromEntries(others.map((name) => [name, null])),
+  };
+}
+
+/** Returns a function of a vector that computes its result once for each vector. */
+function perVector<T>(compute: (vector: Reals) => T): (vector: Reals) => T {
+  const known = new WeakMap<Reals, { readonly result: T }>();
+  return (vector) => {
+    const found = known.get(vector) ?? { result: compute(vector) };
+    known.set(vector, found);
+    return found.result;
   };
 }
 
