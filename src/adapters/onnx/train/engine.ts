@@ -111,6 +111,7 @@ export function engine(loaded: Loaded): Engine {
     all: weights.fetcher([lossName, ...statistics.map(({ output }) => output)]),
     lossOnly: weights.fetcher([lossName]),
   };
+  const joined = joiner();
   const direction = remembered(() => zeros(precision, params.length));
   const vectors = remembered(() =>
     viewsOf(ort, params.layout, direction(), ({ name }) => vectorNameOf(name)),
@@ -194,7 +195,8 @@ export function engine(loaded: Loaded): Engine {
       const fixed = fixedIn(mode);
       const withGradient = fixed ? fetches.lossOnly : fetches.all;
       const outputs = gradient === null ? [lossName] : withGradient(gradient);
-      const results = await run(session, { ...data, ...inputs, ...fixed }, outputs);
+      const feeds = fixed ? { ...data, ...inputs, ...fixed } : joined(data, inputs);
+      const results = await run(session, feeds, outputs);
       if (gradient !== null) weights.readGradient(results, gradient);
       return results;
     },
@@ -214,7 +216,7 @@ export function engine(loaded: Loaded): Engine {
       setPoint(x);
       direction().set(v);
       const results = await run(session, { ...data, ...inputs, ...vectors() }, products);
-      gather(results, params.layout, hessianVectorNameOf, product);
+      gather(results, params.layout, products, product);
     },
     async predict(feeds) {
       const { session, inputs: specs, outputs } = await prediction();
@@ -227,5 +229,16 @@ export function engine(loaded: Loaded): Engine {
       disposed = true;
       return release();
     },
+  };
+}
+
+/** Returns a function that joins the feeds of data and of a point; for the same two it returns the same object, while both live. */
+function joiner(): (data: OrtTensors, point: OrtTensors) => OrtTensors {
+  const known = new WeakMap<OrtTensors, WeakMap<OrtTensors, OrtTensors>>();
+  return (data, point) => {
+    const ofPoint = known.get(point) ?? new WeakMap<OrtTensors, OrtTensors>();
+    const feeds = ofPoint.get(data) ?? { ...data, ...point };
+    known.set(point, ofPoint.set(data, feeds));
+    return feeds;
   };
 }

@@ -104,7 +104,7 @@ export function jacobianWays(source: ResidualSource, graphs: ResidualGraphs, run
   async function vectorJacobian(x: Float64Array, u: Float64Array, product: Float64Array): Promise<void> {
     cotangent().set(u);
     const names = layout.tensors.map(({ name }) => pulledNameOf(name));
-    gather(await runner.runAt(await pull(), x, names, cotangents()), layout, pulledNameOf, product);
+    gather(await runner.runAt(await pull(), x, names, cotangents()), layout, names, product);
   }
   async function jacobianVector(x: Float64Array, v: Float64Array, product: Float64Array): Promise<void> {
     tangent().set(v);

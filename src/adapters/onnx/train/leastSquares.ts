@@ -132,10 +132,10 @@ export function leastSquaresOf(
         const r = new Float64Array(m);
         if (gradient === null) await residualsAt(x, r);
         else {
-          const outputs = [...residualNames, ...names.map(gradientNameOf)];
-          const results = await runAt(await sessions.gradients(), x, outputs);
+          const wanted = names.map(gradientNameOf);
+          const results = await runAt(await sessions.gradients(), x, [...residualNames, ...wanted]);
           readResiduals(results, r);
-          gather(results, params.layout, gradientNameOf, gradient);
+          gather(results, params.layout, wanted, gradient);
         }
         return dot(r, r);
       }),

@@ -105,7 +105,7 @@ export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision:
       const apart = names.some((name) => (results[name].data as Reals).buffer === gradient.buffer)
         ? Object.fromEntries(names.map((name) => [name, copyOf(ort, results[name])]))
         : results;
-      gather(apart, layout, gradientNameOf, gradient);
+      gather(apart, layout, names, gradient);
       if (fillsOutputs(ort)) giveBack(apart, names);
     },
   };
@@ -177,14 +177,14 @@ export function viewsOf(
   );
 }
 
-/** `vector ←` the results that belong to the tensors of a layout, `[n]`. */
+/** `vector ←` the results of those names, one for each tensor of a layout, `[n]`. */
 export function gather(
   results: OrtTensors,
   { tensors }: Layout,
-  nameOf: (name: string) => string,
+  names: readonly string[],
   vector: Reals,
 ): void {
-  for (const { name, offset } of tensors) vector.set(results[nameOf(name)].data as Reals, offset);
+  for (const [i, { offset }] of tensors.entries()) vector.set(results[names[i]].data as Reals, offset);
 }
 
 /** Creates {@link Weights.many}. */
