@@ -1,4 +1,4 @@
-import { differentiate, explain, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
+import { differentiate, explain, miniBatches, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { bodyIn } from '../../../src/adapters/onnx/ir/body.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
@@ -224,3 +224,39 @@ function onlyTypedErrors(bytes: Uint8Array): void {
   expect(performance.now() - start).toBeLessThan(20_000);
   expect(typeof String(bytes.length % 50 === 0 ? explain(bytes) : '')).toBe('string');
 }
+
+test.each([
+  ['<!DOCTYPE html><title>404</title>', /like a web page, as a server sends it if the address is wrong\.$/],
+  [
+    'version https://git-lfs.github.com/spec/v1\noid sha256:ab',
+    /a pointer of Git LFS: fetch the file itself/,
+  ],
+  ['{"format": "layers-model"}', /like JSON, such as the model\.json of TensorFlow\.js\.$/],
+  [
+    'PK\u0003\u0004archive/data.pkl',
+    /a ZIP archive, such as a checkpoint of PyTorch or Keras: export it to ONNX\.$/,
+  ],
+  ['\u001c\0\0\0TFL3\u0014\0', /a TensorFlow Lite model: convert it with tf2onnx\.$/],
+  ['\u0007\u0007\u0007', /or it is damaged: they do not parse\.$/],
+])('the bytes %j are named as what they are', (text, message) => {
+  const file = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  expect(() => differentiate(file, { loss: 'mse' })).toThrow(message);
+});
+
+test('an ArrayBuffer is refused with what to do', () => {
+  const buffer = new ArrayBuffer(8) as unknown as Uint8Array;
+  expect(() => differentiate(buffer, { loss: 'mse' })).toThrow(
+    'got an ArrayBuffer; wrap it: new Uint8Array(buffer).',
+  );
+});
+
+test('mini-batches of different numbers of samples name both, and data that do not fill their sizes are counted', () => {
+  const x = { data: [1, 2, 3, 4, 5, 6], dims: [3, 2] };
+  const target = { data: [0, 1], dims: [2] };
+  expect(() => miniBatches({ x, target }, { batchSize: 2 })).toThrow(
+    'feed "target": it has 2 samples, "x" has 3; all feeds must have the same number, at least one batch of 2.',
+  );
+  expect(() => miniBatches({ x: { data: [1, 2], dims: [3, 2] } }, { batchSize: 1 })).toThrow(
+    /^miniBatches: feed "x": its shape \[3, 2\] has 6 elements, its data 2\.$/,
+  );
+});

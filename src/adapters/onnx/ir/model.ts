@@ -52,20 +52,35 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
     model = fromBinary(ModelProtoSchema, ownFiles.has(bytes) ? bytes : new Uint8Array(bytes));
   } catch (error) {
     throw new OnnxError(
-      [fault('these bytes are not an ONNX model, or the file is damaged: they do not parse.')],
-      {
-        cause: error,
-      },
+      [fault(`these bytes are not an ONNX model, or the file is damaged: they do not parse${lookOf(bytes)}.`)],
+      { cause: error },
     );
   }
   if (!hasGraph(model) || model.opsetImport.length === 0) {
-    throw new OnnxError([fault('these bytes are not an ONNX model: they contain no graph or no opset.')]);
+    throw new OnnxError([
+      fault(`these bytes are not an ONNX model: they contain no graph or no opset${lookOf(bytes)}.`),
+    ]);
   }
   const faults = Array.from(tensorsIn(model))
     .map((tensor) => tensorFault(tensor, externalData))
     .filter((found) => found !== undefined);
   if (faults.length > 0) throw new OnnxError(faults);
   return model;
+}
+
+/** First characters of files that are taken for models, and what they tell. */
+const looks: readonly (readonly [RegExp, string])[] = [
+  [/^\s*</, '; they begin like a web page, as a server sends it if the address is wrong'],
+  [/^version https:\/\/git-lfs/, '; they are a pointer of Git LFS: fetch the file itself, with git lfs pull'],
+  [/^\s*[{[]/, '; they begin like JSON, such as the model.json of TensorFlow.js'],
+  [/^PK\x03\x04/, '; they are a ZIP archive, such as a checkpoint of PyTorch or Keras: export it to ONNX'],
+  [/^....TFL3/s, '; they are a TensorFlow Lite model: convert it with tf2onnx'],
+];
+
+/** What bytes that are no model look like, for a message. */
+function lookOf(bytes: Uint8Array): string {
+  const start = String.fromCharCode(...bytes.subarray(0, 40));
+  return looks.find(([pattern]) => pattern.test(start))?.[1] ?? '';
 }
 
 const hasGraph = (model: ModelProto): model is Model => model.graph !== undefined;
@@ -100,6 +115,7 @@ const partsOf = ({ values, indices }: SparseTensorProto): TensorProto[] =>
 function gotInstead(value: unknown): string {
   if (typeof value === 'string')
     return `${show(value)}; if this is its path, read the file first, with readFile`;
+  if (value instanceof ArrayBuffer) return 'an ArrayBuffer; wrap it: new Uint8Array(buffer)';
   return value instanceof Promise ? 'a Promise; await it' : show(value);
 }
 

@@ -62,14 +62,16 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Fee
     );
   }
   const entries = Object.entries(feeds).filter(([, feed]) => feed !== undefined);
-  const samples = entries[0]?.[1].dims[0] ?? 0;
+  const [first] = entries;
+  const samples = first?.[1].dims[0] ?? 0;
   const faults = entries
     .filter(([, { dims }]) => dims[0] !== samples || samples < batchSize)
-    .map(([name, { dims }]) =>
-      fault(
-        `miniBatches: feed ${JSON.stringify(name)}: it has ${dims[0] ?? 'no'} samples; all feeds must have the same number, at least one batch of ${batchSize}.`,
-      ),
-    );
+    .map(([name, { dims }]) => {
+      const unlike = dims[0] === samples ? '' : `, ${JSON.stringify(first[0])} has ${samples}`;
+      return fault(
+        `miniBatches: feed ${JSON.stringify(name)}: it has ${dims[0] ?? 'no'} samples${unlike}; all feeds must have the same number, at least one batch of ${batchSize}.`,
+      );
+    });
   if (faults.length > 0) throw new OnnxError(faults);
 
   const order = Int32Array.from({ length: samples }, (_, i) => i);

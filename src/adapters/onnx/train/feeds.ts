@@ -162,13 +162,13 @@ export function checkForm(where: string, feeds: Feeds): void {
     ]);
   }
   const faults = Object.entries(feeds).flatMap(([name, feed]) => {
-    const reason = feed === undefined ? undefined : (formFault(feed) ?? countFault(feed));
-    if (reason === undefined) return [];
-    return [
-      fault(
-        `${where}: feed ${JSON.stringify(name)}: must be a tensor, or { data, dims } with its sizes, whole numbers ≥ 0; ${reason}.`,
-      ),
-    ];
+    if (feed === undefined) return [];
+    const form = formFault(feed);
+    const reason =
+      form === undefined
+        ? countFault(feed)
+        : `must be a tensor, or { data, dims } with its sizes, whole numbers ≥ 0; ${form}.`;
+    return reason === undefined ? [] : [fault(`${where}: feed ${JSON.stringify(name)}: ${reason}`)];
   });
   if (faults.length > 0) throw new OnnxError(faults);
 }
