@@ -73,7 +73,7 @@ const looks: readonly (readonly [RegExp, string])[] = [
   [/^\s*</, '; they begin like a web page, as a server sends it if the address is wrong'],
   [/^version https:\/\/git-lfs/, '; they are a pointer of Git LFS: fetch the file itself, with git lfs pull'],
   [/^\s*[{[]/, '; they begin like JSON, such as the model.json of TensorFlow.js'],
-  [/^PK\x03\x04/, '; they are a ZIP archive, such as a checkpoint of PyTorch or Keras: export it to ONNX'],
+  [/^PK/, '; they are a ZIP archive, such as a checkpoint of PyTorch or Keras: export it to ONNX'],
   [/^....TFL3/s, '; they are a TensorFlow Lite model: convert it with tf2onnx'],
 ];
 

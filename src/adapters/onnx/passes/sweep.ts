@@ -235,6 +235,6 @@ function checkShape(g: Builder, cotangent: Value, input: Value): void {
       got.every((size, i) => size === must[i] || typeof size === 'string' || typeof must[i] === 'string'));
   if (!fits)
     throw new Refusal(
-      `its rule gives a cotangent of shape ${show(got)} for ${JSON.stringify(input)} of shape ${show(must)}.`,
+      `its rule gives a cotangent of shape ${show(got)} for ${JSON.stringify(input)} of shape ${show(must)}: either its inputs do not fit together, and ONNX Runtime does not load the file either, or the rule is wrong.`,
     );
 }
