@@ -55,7 +55,7 @@ export const landscape = {
     lnorm: {
       value: 'NUMBER',
       isNumber: true,
-      help: "reach, as a fraction of the weights' norm",
+      help: "reach, as a fraction of the weights' norm; of eigen, in units of the axes",
       default: '1',
     },
     seed: { value: 'NUMBER', isNumber: true, help: 'of the random directions', default: '0' },

@@ -719,6 +719,43 @@ describe('landscapes of curvature', () => {
     expect(() => eigenPlane(topEigenpairs(problem, { count: 1, bottom: 0 }))).toThrow(/count: 2/);
   });
 
+  it('along eigenvectors are wide enough for float32 where the loss is tiny, and labels tell the units', () => {
+    const center = Float64Array.of(3, 0, 4, 0);
+    const around = (bottom: number) => ({
+      p0: center,
+      fg(p: Float64Array, g: Float64Array | null) {
+        const curvatures = [200, 50, 1, 2];
+        let f = bottom;
+        curvatures.forEach((c, i) => {
+          f += 0.5 * c * (p[i] - center[i]) ** 2;
+          if (g) g[i] = c * (p[i] - center[i]);
+        });
+        return f;
+      },
+    });
+    const norms = (bottom: number, of = around(bottom)) => {
+      const { directions, labels } = eigenPlane(topEigenpairs(of, { count: 2 }));
+      return { lengths: directions.map((d) => Math.hypot(...d)), labels };
+    };
+    // The steepest axis has 10⁻⁴ of the norm of the parameters, 5; the other is √(200/50) times as long.
+    const { lengths, labels } = norms(1e-12);
+    expect(lengths[0]).toBeCloseTo(5e-4, 10);
+    expect(lengths[1]).toBeCloseTo(1e-3, 10);
+    expect(labels).toEqual(['eigenvector of λ = 200, unit 0.0005', 'eigenvector of λ = 50, unit 0.001']);
+    // A larger loss doubles at coordinate 1.
+    expect(norms(0.01).lengths[0]).toBeCloseTo(Math.sqrt((2 * 0.01) / 200), 10);
+    const atZero = { ...around(0), p0: new Float64Array(4) };
+    const { lengths: unit } = norms(0, {
+      ...atZero,
+      fg: (p, g) =>
+        around(0).fg(
+          p.map((v, i) => v + center[i]),
+          g,
+        ),
+    });
+    expect(unit[0]).toBeCloseTo(Math.sqrt(2 / 200), 10);
+  });
+
   it('map |λmin/λmax| with both eigenvalues, in either kind', async () => {
     const problem = turnedQuadratic(Float64Array.of(10, 3, 2, -4));
     const options = { npoints: 3, center: Float64Array.of(1, 2, 3, 4) };

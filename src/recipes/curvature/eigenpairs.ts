@@ -30,6 +30,7 @@ import {
 } from '../landscape/lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { PlaneSpec } from '../landscape/planes.ts';
+import { norm2 } from '../../core/vector.ts';
 
 /** Options of {@link topEigenpairs}. */
 export interface EigenOptions extends CurvatureOptions {
@@ -209,14 +210,15 @@ export interface EigenPlaneOptions {
   /**
    * Rise of the loss at coordinate 1 according to the quadratic model; the axes are √(2ΔL/|λ|) long.
    *
-   * @defaultValue the loss at the point, or 1 if that is 0
+   * @defaultValue the loss at the point, but at least so much that no axis is shorter than 10⁻⁴ of the norm of the parameters:
+   *   float32 resolves little below; 1 if both are 0
    */
   deltaLoss?: number | undefined;
 }
 
 /**
  * Returns the plane of the two leading eigenvectors of the Hessian, for `landscape`'s `directions`. Each is
- * scaled so that the quadratic model of the loss rises by ΔL at coordinate 1.
+ * scaled so that the quadratic model of the loss rises by ΔL at coordinate 1; labels tell the length of this unit.
  *
  * @param pairs - from `topEigenpairs` with a count of 2; with a count of 1, the other direction is that of the
  *   smallest eigenvalue
@@ -227,21 +229,24 @@ export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): 
     throw new TypeError(`eigenPlane: needs the pairs that topEigenpairs returns, got ${show(pairs)}.`);
   }
   checkOptions('eigenPlane', options, { deltaLoss: positive });
-  const { deltaLoss = Math.abs(pairs.loss) || 1 } = options;
   const values = [...pairs.values.slice(0, 2), ...pairs.bottom.values].slice(0, 2);
   const errors = [...pairs.errors.slice(0, 2), ...pairs.bottom.errors].slice(0, 2);
   const vectors = [...pairs.vectors.slice(0, 2), ...pairs.bottom.vectors].slice(0, 2);
   if (values.length < 2)
     throw new RangeError('eigenPlane: needs two eigenpairs; call topEigenpairs with count: 2.');
+  const steepest = Math.max(...values.map(Math.abs));
+  const least = 0.5 * steepest * (1e-4 * norm2(pairs.center)) ** 2;
+  const { deltaLoss = Math.max(Math.abs(pairs.loss), least) || 1 } = options;
+  const lengths = values.map((value) => Math.sqrt((2 * deltaLoss) / Math.abs(value)));
   const directions = vectors.map((vector, k) => {
     if (!(Math.abs(values[k]) > errors[k])) {
       throw new RangeError(
         `eigenPlane: eigenvalue ${k} is ${values[k]} ± ${errors[k]}, which may be 0, so the length of its axis is unknown. Give topEigenpairs more products, or use another pair.`,
       );
     }
-    const length = Math.sqrt((2 * deltaLoss) / Math.abs(values[k]));
-    return vector.map((element) => element * length);
+    return vector.map((element) => element * lengths[k]);
   });
-  const label = (k: number) => `eigenvector of λ = ${Number(values[k].toPrecision(3))}`;
+  const short = (value: number, digits: number) => Number(value.toPrecision(digits));
+  const label = (k: number) => `eigenvector of λ = ${short(values[k], 3)}, unit ${short(lengths[k], 2)}`;
   return { center: pairs.center, directions, labels: [label(0), label(1)] };
 }
