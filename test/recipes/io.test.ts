@@ -163,6 +163,16 @@ describe('CSV', () => {
     expect(landscapeFromCSV([head, ...rows.toReversed()].join('\r\n'))).toEqual(read);
   });
 
+  it('keeps names of metrics as they are, with spaces and breaks of lines', () => {
+    const fg = ([x, y]: Float64Array) => x + y;
+    const metrics = { ' a "b"\nc ': fg, 'd\r\n,e': ([x]: Float64Array) => x, é: fg };
+    const named = landscape({ p0: Float64Array.of(1, 2), fg }, { npoints: 3, metrics });
+    const read = landscapeFromCSV(landscapeToCSV(named));
+    expect(read.metrics).toEqual(named.metrics);
+    expect(read.z).toEqual(named.z);
+    expect(landscapeFromCSV(`\ufeff${landscapeToCSV(named)}`).metrics).toEqual(named.metrics);
+  });
+
   it('keeps the marks of points that were not evaluated', () => {
     const fg = ([x, y]: Float64Array) => x * x + Math.sin(y);
     const some = landscape(
@@ -187,6 +197,7 @@ describe('CSV', () => {
       /header must name x, y and a column of values; got a,b/,
     );
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n0,1,x')).toThrow(/line 3: "x" is not a number/);
+    expect(() => landscapeFromCSV('\n x,y,"f\nof x"\n\n0,0,1\n\n0,1,x')).toThrow(/line 7: "x" is not/);
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n0,1')).toThrow(/line 3 has 2 fields for 3 columns/);
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n1,1,1\n0,1,2')).toThrow(
       /there are 3 points; a grid of 2 different x and 2 different y/,

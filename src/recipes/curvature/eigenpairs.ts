@@ -205,6 +205,9 @@ function settled({ values, residuals }: Ritz, count: number, bottom: number, tol
   });
 }
 
+/** Rounds a number to this many digits. */
+const short = (value: number, digits: number): number => Number(value.toPrecision(digits));
+
 /** Options of {@link eigenPlane}. */
 export interface EigenPlaneOptions {
   /**
@@ -246,7 +249,6 @@ export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): 
     }
     return vector.map((element) => element * lengths[k]);
   });
-  const short = (value: number, digits: number) => Number(value.toPrecision(digits));
   const label = (k: number) => `eigenvector of λ = ${short(values[k], 3)}, unit ${short(lengths[k], 2)}`;
   return { center: pairs.center, directions, labels: [label(0), label(1)] };
 }

@@ -33,7 +33,7 @@ export function landscapeToCSV({ x, y, z, metrics, done }: LandscapeData): strin
   return [header.map(quoted).join(','), ...rows, ''].join('\n');
 }
 
-const quoted = (name: string) => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
+const quoted = (name: string) => (/[",\r\n]|^\s|\s$/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
 /**
  * Reads a landscape from CSV: a header with `x`, `y` and at least one more column, then one row for each
@@ -44,21 +44,19 @@ const quoted = (name: string) => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"
  * @throws RangeError if the points do not form an evenly spaced grid, each point once
  */
 export function landscapeFromCSV(text: string): LandscapeData {
-  const lines = text.split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
-  const names = fieldsOf(lines[0] ?? '');
+  const { header, lines } = linesOf(text);
+  const names = fieldsOf(header);
   const [atX, atY] = [names.indexOf('x'), names.indexOf('y')];
   const atDone = names.indexOf('done');
   const others = names.flatMap((name, k) => ([atX, atY, atDone].includes(k) ? [] : [{ name, k }]));
   if (atX < 0 || atY < 0 || others.length === 0) {
-    throw new TypeError(
-      `landscapeFromCSV: the header must name x, y and a column of values; got ${lines[0] ?? ''}.`,
-    );
+    throw new TypeError(`landscapeFromCSV: the header must name x, y and a column of values; got ${header}.`);
   }
-  const points = lines.slice(1).map((line, k) => numbersOf(line, k + 2, names.length));
+  const points = lines.map(({ line, number }) => numbersOf(line, number, names.length));
   const badMark = atDone < 0 ? -1 : points.findIndex((point) => ![0, 1, 2].includes(point[atDone]));
   if (badMark >= 0) {
     throw new TypeError(
-      `landscapeFromCSV: line ${badMark + 2}: done must be 0, 1 or 2, got ${points[badMark][atDone]}.`,
+      `landscapeFromCSV: line ${lines[badMark].number}: done must be 0, 1 or 2, got ${points[badMark][atDone]}.`,
     );
   }
   const x = distinct(points.map((point) => point[atX]));
@@ -86,10 +84,25 @@ export function landscapeFromCSV(text: string): LandscapeData {
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
+/** Returns the header, in whose quotes lines may break, and the other lines that are not blank, with their numbers. */
+function linesOf(text: string) {
+  const body = text.trimStart();
+  const [header = ''] = /^(?:"(?:[^"]|"")*"|[^"\r\n])+/.exec(body) ?? [];
+  const breaks = /\r\n|\n|\r/;
+  // The number of the last line of the header.
+  const first = text.slice(0, text.length - body.length + header.length).split(breaks).length;
+  const lines = body
+    .slice(header.length)
+    .split(breaks)
+    .map((line, k) => ({ line, number: first + k }))
+    .filter(({ line }) => line.trim() !== '');
+  return { header, lines };
+}
+
 /** Returns the fields of a line, without quotes. */
 const fieldsOf = (line: string): string[] =>
-  [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, inQuotes, plain]) =>
-    (inQuotes?.replaceAll('""', '"') ?? plain ?? '').trim(),
+  [...line.matchAll(/(?:^|,)(?:\s*"((?:[^"]|"")*)"\s*|([^,]*))/g)].map(
+    ([, inQuotes, plain]) => inQuotes?.replaceAll('""', '"') ?? (plain ?? '').trim(),
   );
 
 function numbersOf(line: string, number: number, count: number): number[] {
