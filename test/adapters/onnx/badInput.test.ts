@@ -237,7 +237,7 @@ test.each([
     /a ZIP archive, such as a checkpoint of PyTorch or Keras: export it to ONNX\.$/,
   ],
   ['\u001c\0\0\0TFL3\u0014\0', /a TensorFlow Lite model: convert it with tf2onnx\.$/],
-  ['\u0007\u0007\u0007', /or it is damaged: they do not parse\.$/],
+  ['\u0007\u0007\u0007', /or the file is damaged: they do not parse\.$/],
 ])('the bytes %j are named as what they are', (text, message) => {
   const file = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
   expect(() => differentiate(file, { loss: 'mse' })).toThrow(message);
