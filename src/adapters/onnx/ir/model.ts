@@ -52,7 +52,11 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
     model = fromBinary(ModelProtoSchema, ownFiles.has(bytes) ? bytes : new Uint8Array(bytes));
   } catch (error) {
     throw new OnnxError(
-      [fault(`these bytes are not an ONNX model, or the file is damaged: they do not parse${lookOf(bytes)}.`)],
+      [
+        fault(
+          `these bytes are not an ONNX model, or the file is damaged: they do not parse${lookOf(bytes)}.`,
+        ),
+      ],
       { cause: error },
     );
   }
