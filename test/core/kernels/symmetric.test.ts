@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { uniform } from '../../../bench/problems/random.js';
 import {
+  checkRoom,
   diagonalMatrix,
   multiply,
   setDiagonal,
@@ -195,6 +196,47 @@ test('a sum starts again after its diagonal is set, and after it was a triangle'
     const { product, size } = productOf(2, updates, x);
     expect(normInf(out.map((value, i) => value - product[i]))).toBeLessThan(1e-13 * size);
   }
+});
+
+test('rows of a sum are allocated as terms come, no more than it may have', () => {
+  const matrix = diagonalMatrix(512, 1);
+  const update = randomUpdate(512, uniform(1));
+  const rowsAfter = (count: number) => {
+    while (matrix.sum.count < count) apply(matrix, update);
+    return matrix.sum.parts.map((part) => part?.length ?? 0);
+  };
+  expect(rowsAfter(0)).toEqual([0, 0, 0, 0]);
+  expect(rowsAfter(32)).toEqual([64, 0, 0, 0]);
+  expect(rowsAfter(33)).toEqual([64, 64, 0, 0]);
+  expect(rowsAfter(65)).toEqual([64, 64, 128, 0]);
+  expect(rowsAfter(129)).toEqual([64, 64, 128, 84]);
+  // At most 1024 terms.
+  expect(diagonalMatrix(4000, 1).sum).toMatchObject({
+    count: 0,
+    parts: Array.from({ length: 6 }, () => null),
+  });
+});
+
+test('room is checked for triangles and sums together', () => {
+  expect(() => checkRoom(511, 2)).not.toThrow();
+  expect(() => checkRoom(512, 2)).not.toThrow();
+  expect(() => checkRoom(200_000, 1)).toThrow(/of 200000 unknowns needs 163 GB, .*lbfgs\(\)/);
+  const asked: number[] = [];
+  const whole = ArrayBuffer;
+  vi.stubGlobal(
+    'ArrayBuffer',
+    class extends whole {
+      constructor(length: number) {
+        super(8);
+        asked.push(length / 8);
+      }
+    },
+  );
+  checkRoom(512, 2);
+  checkRoom(100, 1);
+  vi.unstubAllGlobals();
+  // Two triangles of 256·257·2 elements, each with up to 170 pairs of vectors; one of 50·51·2 elements.
+  expect(asked).toEqual([131_584, 174_080, 131_584, 174_080, 5100, 0]);
 });
 
 test('names what too many unknowns would take', () => {
