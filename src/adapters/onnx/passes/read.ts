@@ -15,6 +15,7 @@ import { separateMerged, storedIn } from './merged.ts';
 import { hoistConstants } from './nested.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
+import { withoutSparse } from './sparse.ts';
 
 /** Options of `differentiate` for reading a model. */
 export interface ReadOptions {
@@ -45,6 +46,7 @@ export function read(
   { externalData, precision, freeBatch, fix = {}, shapes = {} }: ReadOptions = {},
 ): ModelRead {
   const model = decodeModel(bytes, externalData);
+  const sparse = withoutSparse(model);
   separateMerged(model, storedIn(model.graph));
   nameDomains(model);
   leaveMapsOut(model.graph);
@@ -59,7 +61,7 @@ export function read(
     const origin = origins.get(name);
     if (origin) origins.set(name, Object.assign({}, origin, { dtype: dataType }));
   }
-  for (const name of Object.keys(fix)) origins.delete(name);
+  for (const name of [...Object.keys(fix), ...sparse]) origins.delete(name);
   faults.push(...upgradeOpset(model));
   if (faults.length > 0) throw new OnnxError(faults);
   convertPrecision(model.graph, precision);
