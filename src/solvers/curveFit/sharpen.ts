@@ -38,8 +38,16 @@ export function sharpen(fit: FitProblem, found: FitSolution): FitSolution {
   const { qr, free, converged, termination } = found;
   const isDone = converged && qr.rank === free.length;
   if (isDone || isLimit(termination) || qr.rank === 0 || precisionOf(fit) === 'float32') return found;
-  let now = sharpModelAt(fit, found.x);
+  const now = sharpModelAt(fit, found.x);
   if (converged && now.qr.rank <= qr.rank) return found;
+  const solution = descend(fit, now, termination);
+  // At a minimum where parameters lose their effect, some steps promise more than f has to give.
+  return converged && !solution.converged && !(solution.f < (1 - CONVERGED) * found.f) ? found : solution;
+}
+
+/** Takes Gauss–Newton steps while they lower f. */
+function descend(fit: FitProblem, start: Linearized, termination: FitSolution['termination']): FitSolution {
+  let now = start;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const rounding = ROUNDING * EPSILON.float64 * now.largestTerm;
     const isLast = now.decrease <= Math.max(CONVERGED * now.f, rounding ** 2);

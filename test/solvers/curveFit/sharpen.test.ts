@@ -116,6 +116,31 @@ describe('a fit that is at its minimum', () => {
     expect([sharpen(counted, stopped) === stopped, evaluations]).toEqual([true, 0]);
   });
 
+  it.each([
+    ['stays if steps that are promised to lower f do not', 3, true],
+    ['is left if they do, and then is none until they end', 0.5, false],
+  ])('%s', (_, rest, stays) => {
+    // The second residual does not depend on x₁ as its derivative says, or has been lowered at once.
+    const residuals = (x: Float64Array, r: Float64Array, jacobian: Float64Array | null) => {
+      r.set([x[0] + x[1] - 1, x[1] === 0 ? 3 : rest]);
+      jacobian?.set([1, 1, 0, 1e-11]);
+    };
+    const fit = {
+      problem: { p0: new Float64Array(2), fg: () => NaN, residualCount: 2, residuals },
+      hasJacobian: true,
+      lower: new Float64Array(2).fill(-Infinity),
+      upper: new Float64Array(2).fill(Infinity),
+      size: 3,
+      limits: {} as never,
+    };
+    const at = linearizeAt(fit, Float64Array.of(1, 0), 'fine');
+    expect([at.qr.rank, at.f]).toEqual([1, 9]);
+    const found = { ...at, converged: true, termination: 'functionTolerance' } as const;
+    const solution = sharpen(fit, found);
+    expect(solution === found).toBe(stays);
+    expect(solution.converged).toBe(stays);
+  });
+
   it('keeps its undetermined parameters', () => {
     const product = (t: number, { a, b, c }: { a: number; b: number; c: number }) => a * Math.exp(-b * t - c);
     const t = [0, 1, 2, 3, 4, 5];
