@@ -15,6 +15,7 @@ test('weights that are computed from others: those of weight normalization are t
       floats('mask', [4, 2], [1, 0, 1, 1, 0, 1, 1, 1]),
       integers('along', [1]),
       floats('power', [2], direction(2, 3)),
+      floats('lengths', [4, 1], [1, 2, 3, 4]),
       floats('variance', [2], [0.5, 2]),
     ],
     nodes: [
@@ -23,7 +24,9 @@ test('weights that are computed from others: those of weight normalization are t
       node('Mul', ['v', 'ratio'], 'normed'),
       node('Gemm', ['x', 'normed'], 'h', { transB: 1 }),
       node('Mul', ['w', 'mask'], 'masked'),
-      node('MatMul', ['h', 'masked'], 'z'),
+      // Exporters compute the lengths of rows that a network divides by.
+      node('Div', ['masked', 'lengths'], 'scaled_rows'),
+      node('MatMul', ['h', 'scaled_rows'], 'z'),
       node('Exp', ['power'], 'factor'),
       node('Mul', ['z', 'factor'], 'scaled'),
       node('Sqrt', ['variance'], 'deviation'),
@@ -39,6 +42,7 @@ test('weights that are computed from others: those of weight normalization are t
     g: [true, 'weight of Gemm "h", which is computed from it'],
     w: [true, 'weight of MatMul "z", which is computed from it'],
     mask: [false, 'a mask: it holds only zeros and ones'],
+    lengths: [false, 'a constant divisor'],
     power: [true, 'argument of Exp "factor"'],
     variance: [false, 'computed into a value that is no weight of a layer'],
   });

@@ -78,6 +78,7 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
       return isOwn ? role : wide < 2 ? ofComputation : undefined;
     }
     if (op === 'Clip' && i > 0) return { against: 'a bound' };
+    if (operand === 'divisor' && i === 1) return divisor;
     if (wide === 0 && op !== 'Clip') return { against: 'a single number in arithmetic' };
     if (isMask(tensor)) return { against: 'a mask: it holds only zeros and ones' };
     if (path.length >= LONGEST_PATH) return undefined;
@@ -131,6 +132,8 @@ function joinsPositions(node: NodeProto, { dims }: TensorProto, { learned }: Rol
 /** True if a tensor that is joined with others may be part of a weight: columns beside the data are features. */
 const joins = (node: NodeProto, tensor: TensorProto, facts: RoleFacts): boolean =>
   facts.computed.has(node.output[0]) || joinsPositions(node, tensor, facts);
+
+const divisor: NoRole = { against: 'a constant divisor' };
 
 const ofComputation: NoRole = { against: 'part of the computation of a weight' };
 
@@ -231,7 +234,7 @@ function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): 
   if (wide === 0) return { against: 'a single number in arithmetic' };
   if (numbersOf(tensor).some((value) => !(Math.abs(value) < 1e4)))
     return { against: 'looks like a mask: it has values beyond ±1e4' };
-  if (operand === 'divisor') return { against: 'a constant divisor' };
+  if (operand === 'divisor') return divisor;
   if (operand !== 'factor' && wide > 1)
     return isSinusoidal(tensor) ? sinusoidal : roleNamed('offset', 'other');
   if (operand !== 'factor') return biasRole;
