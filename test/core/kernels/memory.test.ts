@@ -232,6 +232,22 @@ describe('a dense symmetric matrix', () => {
     expect(watched.memories.map(({ descriptor }) => descriptor.initial)).toEqual([3]);
   });
 
+  it('writes two terms of a sum at a time to as many rows as 1 MB holds', async () => {
+    const { diagonalMatrix, update } = await load();
+    const n = 700;
+    const matrix = diagonalMatrix(n, 1);
+    const terms = Math.floor(n / 3);
+    for (let k = 0; k <= terms; k++) update(matrix, 1, { factors: [1, 2, 3], u: numbers(n), v: numbers(n) });
+    // Blocks of two rows: block b has 4(b + 1) elements.
+    let [ranges, elements] = [1, 0];
+    for (let block = 0; block < n / 2; block++) {
+      elements += 4 * (block + 1);
+      if (elements > 2 ** 17) [ranges, elements] = [ranges + 1, 4 * (block + 1)];
+    }
+    expect(ranges).toBe(2);
+    expect(watched.calls['add']).toBe(ranges * Math.ceil(terms / 2));
+  });
+
   it.each([
     ['modules', 40],
     ['memories', 40],
