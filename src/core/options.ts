@@ -34,6 +34,11 @@ export const numberIn = (min: number, max: number): Rule =>
 /** A number in (min, max), the ends excluded. */
 export const numberBetween = (min: number, max: number): Rule =>
   rule(`a number in (${min}, ${max})`, (v) => isNumber(v) && v > min && v < max);
+/** A pair `[low, high]`, low < high. */
+export const limits = rule(
+  'a pair [low, high] of finite numbers, low < high',
+  (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite) && v[0] < v[1],
+);
 /** A finite number ≥ 0. */
 export const nonNegative = rule('a finite number ≥ 0', (v) => isNumber(v) && Number.isFinite(v) && v >= 0);
 /** A number > 0; Infinity is allowed. */

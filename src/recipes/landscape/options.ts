@@ -1,11 +1,11 @@
 import {
+  limits,
   abortSignal,
   callable,
   integerFrom,
   numberBetween,
   oneOf,
   string,
-  type Rule,
   type Rules,
 } from '../../core/options.ts';
 import { adaptiveRule, type AdaptiveOptions, type AdaptiveScale } from './adaptive.ts';
@@ -106,10 +106,6 @@ export interface LandscapeOptions {
 
 const points = integerFrom(2);
 const isCount = (n: unknown) => points.accepts(n) && n !== Infinity;
-const range: Rule = {
-  allowed: 'a pair [low, high] of finite numbers, low < high',
-  accepts: (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite) && v[0] < v[1],
-};
 const kinds: readonly TensorRole['kind'][] = ['weight', 'bias', 'norm', 'embedding', 'slope', 'other'];
 const kind = oneOf(...kinds);
 
@@ -144,8 +140,8 @@ export const landscapeRules: Rules<LandscapeOptions> = {
   },
   statistics: oneOf('fixed'),
   center: { allowed: 'a Float64Array', accepts: (v) => v instanceof Float64Array },
-  xrange: range,
-  yrange: range,
+  xrange: limits,
+  yrange: limits,
   adaptive: adaptiveRule,
   metrics: {
     allowed: 'an object of functions',

@@ -1,4 +1,4 @@
-import { either, numberIn, oneOf, string, type Rule, type Rules, type Filled } from '../../core/options.ts';
+import { either, limits, numberIn, oneOf, string, type Rules, type Filled } from '../../core/options.ts';
 
 /** Attributes common to all figures. */
 export interface FigureAttributes {
@@ -50,13 +50,7 @@ export const figureRules: Rules<FigureAttributes> = {
 export type AxisScale = 'linear' | 'log';
 export const axisScale = oneOf('linear', 'log');
 
-/** A pair `[low, high]`, low < high. */
-export const limits: Rule = {
-  allowed: 'a pair [low, high] of finite numbers, low < high',
-  accepts: (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite) && v[0] < v[1],
-};
-
-/** As {@link limits}, or those of the data. */
+/** A pair of limits, or those of the data. */
 export const limitsOrData = either(limits, oneOf('data'));
 
 /**

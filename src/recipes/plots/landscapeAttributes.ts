@@ -2,6 +2,7 @@ import {
   boolean,
   either,
   integerFrom,
+  limits,
   objectWith,
   oneOf,
   show,
@@ -11,7 +12,7 @@ import {
   type Filled,
 } from '../../core/options.ts';
 import { colorRule, type ColorMap, type ColorMapName } from './color.ts';
-import { figureRules, limits, recipe, theme, type FigureAttributes } from './attributes.ts';
+import { figureRules, recipe, theme, type FigureAttributes } from './attributes.ts';
 import { sortedFinite } from '../grid/statistics.ts';
 import { automaticScale, valueScaleRule, type ValueScale } from '../grid/valueScale.ts';
 import type { LandscapeData } from '../grid/data.ts';
