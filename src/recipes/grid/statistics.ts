@@ -56,8 +56,8 @@ export function fiveNumbers(values: Iterable<number>): FiveNumbers {
   };
 }
 
-/** Returns at most `count` of the sorted values, evenly spaced by rank, including the first and the last. */
-export function evenlyTaken(sorted: readonly number[], count: number): readonly number[] {
-  if (sorted.length <= count) return sorted;
-  return Array.from({ length: count }, (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (count - 1))]);
+/** Returns at most `count` elements of a list, evenly spaced, including the first and the last. */
+export function evenlyTaken<T>(list: readonly T[], count: number): readonly T[] {
+  if (list.length <= count) return list;
+  return Array.from({ length: count }, (_, k) => list[Math.round((k * (list.length - 1)) / (count - 1))]);
 }

@@ -1,4 +1,5 @@
 import { norm2, subtract } from '../../core/vector.ts';
+import { evenlyTaken } from '../grid/statistics.ts';
 import { pcaPlane, type PlaneSpec } from '../landscape/planes.ts';
 
 /** The path of a training run, thinned to limit memory and time. */
@@ -46,13 +47,8 @@ const mostForPlane = 24;
  */
 export function planeOfPath(points: readonly Float64Array[]): PlaneSpec | null {
   if (points.length < 3) return null;
-  const count = Math.min(points.length, mostForPlane);
-  const some = Array.from(
-    { length: count },
-    (_, k) => points[Math.round((k * (points.length - 1)) / (count - 1))],
-  );
   try {
-    const { xrange = [-1, 1], yrange = xrange, ...plane } = pcaPlane(some);
+    const { xrange = [-1, 1], yrange = xrange, ...plane } = pcaPlane(evenlyTaken(points, mostForPlane));
     const [middle, half] = [(yrange[0] + yrange[1]) / 2, (xrange[1] - xrange[0]) / 6];
     return {
       ...plane,

@@ -1,5 +1,5 @@
 import { contours } from 'd3-contour';
-import { px } from './svg.ts';
+import { pathThrough } from './svg.ts';
 import type { Box } from './frame.ts';
 import type { Grid } from './upsample.ts';
 
@@ -55,5 +55,4 @@ function ringOf(ring: readonly Position[], { nx, ny }: Grid, box: Box): Ring {
   return { xs, ys };
 }
 
-const pathOf = ({ xs, ys }: Ring): string =>
-  `${xs.map((x, k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(ys[k])}`).join('')}Z`;
+const pathOf = ({ xs, ys }: Ring): string => `${pathThrough(xs.map((x, k) => [x, ys[k]]))}Z`;

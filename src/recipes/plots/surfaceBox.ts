@@ -9,7 +9,7 @@ import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { inkOn } from './ink.ts';
 import { namedLess } from './offset.ts';
 import { floorOf, Labels } from './surfaceLabels.ts';
-import { el, px } from './svg.ts';
+import { el, pathThrough } from './svg.ts';
 import { labelWidth, type Tick } from './ticks.ts';
 import type { Box } from './frame.ts';
 import type { Projection, View } from './projection.ts';
@@ -87,7 +87,7 @@ const endsOf = (values: Float64Array): [number, number] => [values[0], values[va
 
 /** Adds a line through points of the picture. */
 const drawLine = ({ lines }: Cage, ...points: (readonly [number, number])[]) =>
-  lines.push(points.map(([u, v], k) => `${k === 0 ? 'M' : 'L'}${px(u)},${px(v)}`).join(''));
+  lines.push(pathThrough(points));
 
 /** Adds the lines of x and y across the floor and up the walls, labeled at the near edges. */
 function drawFloor(drawing: Cage, { x, y }: Field, fontSize: number): void {

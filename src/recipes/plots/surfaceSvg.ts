@@ -8,7 +8,7 @@ import { pathLegend, pathLegendHeight } from './overlay.ts';
 import { heightRatio, projectionInto, type Projection, type View } from './projection.ts';
 import { sheetOf, type Sheet } from './surfaceGrid.ts';
 import { pathsOn, type Piece } from './surfacePaths.ts';
-import { description, el, px } from './svg.ts';
+import { description, el, pathThrough } from './svg.ts';
 
 /** Returns the surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
 export function surfaceSvg(field: Field, given: FilledLandscapeAttributes, view: View): string {
@@ -55,9 +55,8 @@ function quads(field: Field, sheet: Sheet, cube: Projection): Piece[] {
       const slopeX = ((height(b) - height(a) + height(c) - height(d)) / 2) * (nx - 1);
       const slopeY = ((height(d) - height(a) + height(c) - height(b)) / 2) * (ny - 1);
       const fill = lit(colorAt(field, (a + b + c + d) / 4), slopeX, slopeY);
-      const path = corners.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(y)}`).join('');
       const depth = cube.depth(u(i + 0.5), v(j + 0.5));
-      pieces.push({ depth, svg: el('path', { d: `${path}Z`, fill, stroke: fill }) });
+      pieces.push({ depth, svg: el('path', { d: `${pathThrough(corners)}Z`, fill, stroke: fill }) });
     }
   }
   return pieces;

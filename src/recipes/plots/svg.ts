@@ -48,6 +48,10 @@ export function px(value: number): string {
   return String(Math.round(Math.max(-1e6, Math.min(1e6, value)) * 100) / 100);
 }
 
+/** Returns the path data of straight lines through all points. */
+export const pathThrough = (points: readonly (readonly [x: number, y: number])[]): string =>
+  points.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(y)}`).join('');
+
 /**
  * Returns the path data of a polyline. Points that are not finite break it; points nearer than 0.3 px to the previous one
  * are left out. A single point between two gaps becomes a stroke of almost no length: a dot with round line caps.
