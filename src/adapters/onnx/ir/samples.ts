@@ -1,6 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { refuse } from './errors.ts';
-import type { Attributes } from './attributes.ts';
+import { attributesOf, type Attributes } from './attributes.ts';
+import type { Builder } from './builder.ts';
 import type { Dimension, Shape } from './shape.ts';
 import type { TensorProto } from './tensor.ts';
 
@@ -29,6 +30,23 @@ export interface SampleContext {
 
 /** Returns the axis of the samples in a node's outputs, one for all or one each; refuses it if samples interact. */
 export type SampleRule = (c: SampleContext) => Samples | readonly Samples[];
+
+/** Applies a rule to a node of a graph. */
+export function samplesBy(
+  rule: SampleRule,
+  g: Builder,
+  node: NodeProto,
+  known: Pick<SampleContext, 'of' | 'shape' | 'out' | 'contents'>,
+): readonly Samples[] {
+  const found = rule({
+    ...known,
+    node,
+    attributes: attributesOf(node),
+    integers: (i) => g.integersOf(node.input[i] ?? ''),
+    constant: (i) => g.constants.get(node.input[i] ?? ''),
+  });
+  return Array.isArray(found) ? found : [found as Samples];
+}
 
 /** Refuses a node in which samples interact. */
 export const meet = (what: string) => refuse(`samples interact: ${what}.`);

@@ -37,6 +37,11 @@ const shapesOf = (c: InferContext) => c.node.input.map((_, i) => c.shape(i));
 /** The type and shape of the first input. */
 export const sameType: InferRule = (c) => [{ dtype: c.dtype(0), shape: c.shape(0) }];
 
+/** The type in the attribute `dtype`, or else that of the first input, whose shape the result has. */
+export const attributeType: InferRule = (c) => [
+  { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },
+];
+
 /** The type of the first input, in the shape of all broadcast. */
 export const broadcastType: InferRule = (c) => [{ dtype: c.dtype(0), shape: broadcastShapes(shapesOf(c)) }];
 

@@ -6,7 +6,7 @@ import type { Op, OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
 import { DType } from '../ir/tensor.ts';
 import { flat, type VjpRule } from '../ir/vjp.ts';
-import { booleanType, movesIntegers, sameContent, sameType } from './common.ts';
+import { attributeType, booleanType, movesIntegers, sameContent, sameType } from './common.ts';
 
 /** Makes the entry of an op f(x), with defaults for its type and samples. */
 const elementwise = (op: Op): Op => ({ infer: sameType, samples: onlyFirst, isElementwise: true, ...op });
@@ -165,9 +165,7 @@ export const elementwiseOps: OpTable = {
   Ceil: elementwise({ vjp: flat }),
   Round: elementwise({ vjp: flat }),
   EyeLike: {
-    infer: (c) => [
-      { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },
-    ],
+    infer: attributeType,
     vjp: flat,
   },
 

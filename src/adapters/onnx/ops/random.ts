@@ -5,7 +5,7 @@ import type { Lowering, OpTable } from '../ir/op.ts';
 import { unknownDimension } from '../ir/shape.ts';
 import { DType, isFloat } from '../ir/tensor.ts';
 import { flat } from '../ir/vjp.ts';
-import { sameType } from './common.ts';
+import { attributeType, sameType } from './common.ts';
 
 const normal = (attributes: Attributes): Draw => ({
   kind: 'normal',
@@ -69,9 +69,7 @@ export const randomOps: OpTable = {
   RandomNormalLike: { infer: sameType, as: { lower: fed(normal) }, vjp: flat, draws: 'always' },
   RandomUniformLike: { infer: sameType, as: { lower: fed(uniform) }, vjp: flat, draws: 'always' },
   Bernoulli: {
-    infer: (c) => [
-      { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },
-    ],
+    infer: attributeType,
     as: { lower: bernoulli },
     vjp: flat,
     draws: 'always',

@@ -4,6 +4,7 @@ import type { Value } from '../ir/graph.ts';
 import { scan } from '../ir/scan.ts';
 import { range } from '../ir/shape.ts';
 import type { Cotangents, VjpContext } from '../ir/vjp.ts';
+import { zeroState } from './recurrentSteps.ts';
 
 /** One direction of a layer: sequences are `[T, B, …]`, states `[B, H]`. */
 interface Direction {
@@ -196,8 +197,7 @@ export function throughDirection(
   const [X, W, R, B, , initial, initialCell] = inputs;
   const hidden = attributes.int('hidden_size', 0);
   const reverse = attributes.string('direction', 'forward') === 'reverse' || d === 1;
-  const zeros = () => g.filled(g.concat([g.sizes(X, [1]), g.integers([hidden])], 0), 0, g.dtypeOf(X));
-  const stateOf = (value: Value | undefined) => (value ? ofDirection(g, value, d) : zeros());
+  const stateOf = (value: Value | undefined) => (value ? ofDirection(g, value, d) : zeroState(g, X, hidden));
   const [Wd, Rd, Yd] = [ofDirection(g, W, d), ofDirection(g, R, d), ofDirection(g, Y, d, 1)];
   const width = gates * hidden;
   const biases = B ? g.split(ofDirection(g, B, d), [width, width], 0) : undefined;

@@ -66,6 +66,10 @@ export const gruStep: Step = (s, x, [h], weights) => {
   return [s.add(s.mul(s.sub(1, z), n), s.mul(z, h))];
 };
 
+/** State before the first step if the layer is given none, `[B, H]`. */
+export const zeroState = (g: Builder, X: Value, hidden: number): Value =>
+  g.filled(g.concat([g.sizes(X, [1]), g.integers([hidden])], 0), 0, g.dtypeOf(X));
+
 /** True for the steps inside each sequence, `[T, B, 1]`. */
 function within(g: Builder, X: Value, lengths: Value): Value {
   return g.less(g.places(g.sizes(X, [0]), 0, 3), g.reshape(g.cast(lengths, DType.INT64), [1, -1, 1]));
@@ -93,7 +97,6 @@ export const stepByStep =
     const directions = way === 'bidirectional' ? 2 : 1;
     const activations = activationsOf(attributes, byDefault, directions);
     const of = (value: Value, d: number) => g.squeeze(g.slice(value, d, d + 1, 0), [0]);
-    const zeros = () => g.filled(g.concat([g.sizes(X, [1]), g.integers([hidden])], 0), 0, g.dtypeOf(X));
     const split = (value: Value, d: number, sizes: readonly number[]) => g.split(of(value, d), sizes, 0);
     const mask = lengths ? within(g, X, lengths) : undefined;
     const runs = range(directions).map((d) => {
@@ -105,7 +108,7 @@ export const stepByStep =
       return scan(
         g,
         {
-          states: range(stateCount).map((i) => (initials[i] ? of(initials[i], d) : zeros())),
+          states: range(stateCount).map((i) => (initials[i] ? of(initials[i], d) : zeroState(g, X, hidden))),
           sequences: [wb ? g.add(product, wb) : product, ...(mask ? [mask] : [])],
           captured: [weight, ...(rb ? [rb] : []), ...peepholes],
           backward: way === 'reverse' || d === 1,

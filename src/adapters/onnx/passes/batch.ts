@@ -9,7 +9,7 @@ import { Builder } from '../ir/builder.ts';
 import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
 import { readBy, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
-import { batchSymbol, type Samples } from '../ir/samples.ts';
+import { batchSymbol, samplesBy, type Samples } from '../ir/samples.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
@@ -119,17 +119,12 @@ function follow(
     if (counts.has(name) && !sizes.includes(i)) refuse('it computes with the number of samples.');
     if (samples.has(name) && sizes.includes(i)) refuse('its sizes depend on a sample.');
   });
-  const found = rule({
-    node,
-    attributes: attributesOf(node),
+  return samplesBy(rule, g, node, {
     of: (i) => samples.get(node.input[i] ?? ''),
     shape,
     out,
-    integers: (i) => g.integersOf(node.input[i] ?? ''),
     contents: (i) => g.contents.get(node.input[i] ?? ''),
-    constant: (i) => g.constants.get(node.input[i] ?? ''),
   });
-  return Array.isArray(found) ? found : [found as Samples];
 }
 
 /** False if all elements of a value are known, and none is the number of samples. */

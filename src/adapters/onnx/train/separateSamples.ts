@@ -1,9 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { Refusal, refuse } from '../ir/errors.ts';
 import { readBy, type Value } from '../ir/graph.ts';
-import { batchSymbol, type Samples } from '../ir/samples.ts';
+import { batchSymbol, samplesBy, type Samples } from '../ir/samples.ts';
 import { isStatic, type Shape } from '../ir/shape.ts';
 import { opOf } from '../ops/index.ts';
 
@@ -67,17 +66,8 @@ function samplesAfter(
   const shape = (i: number): Shape | undefined => marked(g.shapeOf(node.input[i] ?? ''), of(i));
   try {
     const rule = opOf(node)?.samples ?? refuse('it has no rule for samples.');
-    const found = rule({
-      node,
-      attributes: attributesOf(node),
-      of,
-      shape,
-      out: markedResult(g.shapeOf(node.output[0]), count),
-      integers: (i) => g.integersOf(node.input[i] ?? ''),
-      contents: () => undefined,
-      constant: (i) => g.constants.get(node.input[i] ?? ''),
-    });
-    return Array.isArray(found) ? found : [found as Samples];
+    const out = markedResult(g.shapeOf(node.output[0]), count);
+    return samplesBy(rule, g, node, { of, shape, out, contents: () => undefined });
   } catch (error) {
     if (error instanceof Refusal) return null;
     throw error;
