@@ -1,5 +1,5 @@
 import { EPSILON } from './epsilon.ts';
-import { firstNonFinite, norm2, normInf } from './vector.ts';
+import { distance, firstNonFinite, norm2, normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks, Bounds, EvaluateResiduals } from './question.ts';
 
@@ -276,8 +276,6 @@ function* shorten(
   best.forEach((slope, i) => (jacobian[i * n + j] = slope));
   return chosen;
 }
-
-const distance = (a: Float64Array, b: Float64Array): number => norm2(a.map((value, i) => value - b[i]));
 
 /** Returns true if the change would be lost in the rounding of the residuals at the shorter step. */
 function isHidden({ residuals, near, far }: Probe, points: number): boolean {

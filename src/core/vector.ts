@@ -123,6 +123,10 @@ export function norm2(x: Float64Array): number {
   return Math.sqrt(dot(x, x));
 }
 
+/** ‖a − b‖. */
+export const distance = (a: Float64Array, b: Float64Array): number =>
+  norm2(a.map((value, i) => value - b[i]));
+
 /** Returns the index of the first element that is NaN or infinite, or -1. */
 export function firstNonFinite(x: ArrayLike<number>): number {
   for (let i = 0; i < x.length; i++) if (!Number.isFinite(x[i])) return i;
@@ -130,7 +134,7 @@ export function firstNonFinite(x: ArrayLike<number>): number {
 }
 
 /** Returns true if two vectors of one length hold the same numbers. */
-export function sameNumbers(a: Float64Array, b: Float64Array): boolean {
+export function sameNumbers(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dot, norm2 } from '../../core/vector.ts';
+import { distance, dot, norm2 } from '../../core/vector.ts';
 import type { Asks } from '../../core/question.ts';
 import type { CurvaturePoint } from './curvatureAt.ts';
 
@@ -74,10 +74,3 @@ export function* checkedPair(point: CurvaturePoint, v: Float64Array, largest: nu
 
 /** Relative rounding error of a product. */
 const roundingOf = ({ precision }: CurvaturePoint) => (precision === 'float32' ? 2 ** -20 : 2 ** -48);
-
-/** ‖a − b‖. */
-function distance(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
-  return Math.sqrt(sum);
-}

@@ -4,6 +4,7 @@
  * @module
  * @see https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
+import { sizeOf } from '../../core/layout.ts';
 import { show } from '../../core/options.ts';
 
 /** An array of NumPy as float64, row by row. */
@@ -81,7 +82,7 @@ export function readNPY(bytes: Uint8Array): NpyArray {
     .filter((part) => part.trim() !== '')
     .map(Number);
   const [size, read] = dtype;
-  const count = shape.reduce((product, side) => product * side, 1);
+  const count = sizeOf(shape);
   if (bytes.length - start < count * size) {
     throw new TypeError(
       `readNPY: the file is cut short: it has ${bytes.length} of ${start + count * size} bytes.`,
@@ -103,7 +104,7 @@ export function writeNPY(data: ArrayLike<number>, shape: readonly number[] = [da
   if (!shape.every((side) => Number.isInteger(side) && side >= 0)) {
     throw new RangeError(`writeNPY: shape must hold whole numbers ≥ 0, got [${shape.join(', ')}].`);
   }
-  const count = shape.reduce((product, side) => product * side, 1);
+  const count = sizeOf(shape);
   if (count !== data.length) {
     throw new RangeError(
       `writeNPY: shape [${shape.join(', ')}] holds ${count} numbers; there are ${data.length}.`,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Layout, TensorEntry, TensorRole } from '../../core/layout.ts';
+import { sizeOf, type Layout, type TensorEntry, type TensorRole } from '../../core/layout.ts';
 
 /** A partition of the flat vector: element i is in group `of[i]`, one of `count`; −1 means no group. */
 export interface Grouping {
@@ -86,6 +86,6 @@ function axesOf({ name, shape }: TensorEntry, { filterAxes = [] }: TensorRole): 
         `landscape: the role of ${JSON.stringify(name)} names filter axis ${axis}; its shape is [${shape.join(', ')}].`,
       );
     }
-    return { length: shape[axis], stride: shape.slice(axis + 1).reduce((a, b) => a * b, 1) };
+    return { length: shape[axis], stride: sizeOf(shape.slice(axis + 1)) };
   });
 }

@@ -1,6 +1,6 @@
 import { show } from '../../core/options.ts';
 import { roleOf } from '../landscape/roles.ts';
-import type { Layout, TensorEntry } from '../../core/layout.ts';
+import { sizeOf, type Layout, type TensorEntry } from '../../core/layout.ts';
 
 /**
  * Places of one hidden layer's units in the parameter vector: the incoming weights, bias and outgoing weights of unit u
@@ -80,7 +80,7 @@ function layerBetween(where: string, weight: Weight, next: Weight): HiddenLayer 
 
 /** Returns the places of the elements with this index along an axis. */
 function sliceOf({ offset, shape, size }: TensorEntry, axis: number, index: number): number[] {
-  const stride = shape.slice(axis + 1).reduce((product, length) => product * length, 1);
+  const stride = sizeOf(shape.slice(axis + 1));
   const outer = size / (stride * shape[axis]);
   return Array.from(
     { length: outer * stride },

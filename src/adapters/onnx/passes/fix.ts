@@ -32,7 +32,7 @@ export function fixInputs(model: Model, fixed: FixedInputs): Fault[] {
     const dims = type.shape?.dim ?? [];
     const shape = dims.map(({ value: size }) => (size.case === 'dimValue' ? Number(size.value) : -1));
     const free = shape.filter((size) => size < 0).length;
-    const rest = shape.filter((size) => size >= 0).reduce((a, b) => a * b, 1);
+    const rest = sizeOf(shape.filter((size) => size >= 0));
     const full = shape.map((size) => (size < 0 ? values.length / rest : size));
     if (free > 1 || sizeOf(full) !== values.length || !full.every(Number.isInteger))
       return [

@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import type { GraphProto, ModelProto, NodeProto } from 'onnx-buf';
+import { sameNumbers } from '../../../core/vector.ts';
 import { attributesOf, nodeAttributes } from '../ir/attributes.ts';
 import { constantTensor, isConstant } from '../ir/constant.ts';
 import { isIdentity } from '../ir/node.ts';
@@ -194,11 +195,6 @@ function originalOf(graph: GraphProto, name: string): TensorProto {
   if (held === undefined) throw new Error(`writeBack: the file has no tensor ${JSON.stringify(name)}.`);
   return held;
 }
-
-const sameNumbers = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-};
 
 /** Turns a node into a Constant. */
 function holdConstant(node: NodeProto, tensor: TensorProto): void {

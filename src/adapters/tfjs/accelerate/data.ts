@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../../core/layout.ts';
 import type { Ort, OrtTensor } from '../../onnx/index.ts';
 
 /** Array types common to TensorFlow.js and ONNX Runtime. */
@@ -31,9 +32,6 @@ export function sliceOf(columns: readonly Column[], start: number, end: number):
     return { values: values.subarray(start * size, end * size), shape, count: end - start };
   });
 }
-
-/** Returns the number of elements of a sample. */
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, each) => size * each, 1);
 
 /** An input of a graph that is fed with batches. */
 export interface BatchInput {

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../../core/layout.ts';
 import type { OrtTensor } from '../../onnx/index.ts';
 import { testValues } from '../internals/training.ts';
-import { sizeOf, sliceOf, type Column } from './data.ts';
+import { sliceOf, type Column } from './data.ts';
 import type { Predictor } from './predictor.ts';
 
 /** Inputs and targets, one column each. */

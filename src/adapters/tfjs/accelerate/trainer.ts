@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../../core/layout.ts';
 import type { Ort, OrtTensor } from '../../onnx/index.ts';
-import { batchFeeder, sizeOf, views, type Column, type FedBatch } from './data.ts';
+import { batchFeeder, views, type Column, type FedBatch } from './data.ts';
 import { lossName, lossOf, openTraining, sampleWeightOf, targetOf, type OnnxOptions, type TrainingSessions } from './onnx.ts'; // prettier-ignore
 import type { ModelPlan } from './plan.ts';
 import type { ModelWeights } from './weights.ts';

@@ -1,4 +1,5 @@
 /** Layers that change shapes. */
+import { sizeOf } from '../../../../core/layout.ts';
 import {
   numbers,
   outputShape,
@@ -13,8 +14,7 @@ import type { Dimension, Value } from '../graph/graph.ts';
 const isKnown = (size: Dimension): size is number => typeof size === 'number' && size >= 0;
 
 /** Returns the product of the known sizes. */
-const product = (sizes: readonly Dimension[]): number =>
-  sizes.filter(isKnown).reduce((all, size) => all * size, 1);
+const product = (sizes: readonly Dimension[]): number => sizeOf(sizes.filter(isKnown));
 
 /** Returns a shape with its unknown size, -1, computed from the sizes of the input. */
 function filledIn(shape: readonly Dimension[], input: readonly Dimension[]): Dimension[] {
