@@ -83,7 +83,7 @@ export function* judge(
   for (let rung = 0, step = start; rung < MOST_RUNGS && step > least; rung++, step /= RATIO) {
     const next = yield* quotient(around, index, step);
     if (next === null) continue;
-    if (gradient === 0 && isFlat(next, step >= size / 1024 ? null : rungs, precision)) {
+    if (gradient === 0 && isFlat(next, rungs, step >= size / 1024, precision)) {
       return { judgment: 'right', difference: 0 };
     }
     rungs.push(next);
@@ -102,15 +102,21 @@ export function* judge(
 }
 
 /**
- * Returns true if f is equal on both sides; at a small step, only if f varies over larger steps (dead ReLU).
+ * Returns true if f is equal on both sides. If it varies over larger steps (dead ReLU), the slope of the last of these must be one
+ * that this step would show; otherwise rounding hides it.
+ *
+ * @param isLong - true if the step is long enough to count where f does not vary over larger ones either
  */
 function isFlat(
   { above, below, noise }: Quotient,
-  larger: readonly Quotient[] | null,
+  larger: readonly Quotient[],
+  isLong: boolean,
   precision: Precision,
 ): boolean {
   if (above !== 0 || below !== 0) return false;
-  return larger === null || larger.some(({ central }) => noise <= RESOLVED[precision] * Math.abs(central));
+  const slopes = larger.map((each) => Math.max(Math.abs(each.above), Math.abs(each.below)));
+  if (slopes.every((slope) => slope === 0)) return isLong;
+  return slopes.slice(-2).some((slope) => noise <= RESOLVED[precision] * slope);
 }
 
 const isDrowned = ({ noise, central }: Quotient, gradient: number): boolean =>

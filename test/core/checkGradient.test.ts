@@ -660,3 +660,25 @@ describe('checkGradient', () => {
     );
   });
 });
+
+describe('a derivative of 0 that is wrong', () => {
+  it('is found at 0, although steps far below the scale of the unknown do not change f', () => {
+    const cube = (x: number) => (79410 * x - 1) ** 3;
+    const fg = (x: Float64Array, gradient: Float64Array | null) => (gradient?.set([0]), cube(x[0]));
+    const { ok, wrong } = checkGradient({ p0: new Float64Array(1), fg });
+    expect([ok, wrong.map(({ index }) => index)]).toEqual([false, [0]]);
+  });
+
+  it('is not taken for right where the rounding of a large f hides the slope', () => {
+    const fg = (x: Float64Array, gradient: Float64Array | null) => {
+      gradient?.set([0]);
+      return Math.fround(1e6 + (x[0] - 1) ** 2);
+    };
+    const { undetermined } = checkGradient({
+      p0: Float64Array.of(Math.fround(-0.127)),
+      fg,
+      precision: 'float32',
+    });
+    expect(undetermined.map(({ index }) => index)).toEqual([0]);
+  });
+});

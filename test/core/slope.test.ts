@@ -51,7 +51,8 @@ interface Slopes {
  *
  * 1. One step of ∛ε·size suffices where f is linear over it and its slope is the gradient.
  * 2. Steps of powers of 8 go down from the size until rounding drowns the slope. Two neighbors that confirm the gradient
- *    end it; so does an f that is equal on both sides where the gradient is 0 and a larger step shows that f varies.
+ *    end it; so does an f that is equal on both sides where the gradient is 0, if the slopes of one of the two steps before would
+ *    show, or no step changes f at all.
  * 3. Then they go up to the largest size while f is linear and no two slopes agree to a tenth.
  * 4. The estimate is the plateau of the smallest steps; a gradient outside of it is right only as a one-sided slope.
  */
@@ -72,8 +73,9 @@ function expected({ f, x, gradient: g, size, largest, precision, tolerance }: Qu
     const mid = (fb - fa) / (b - a);
     if (!Number.isFinite(mid)) return null;
     const top = [center, fa, fb].map(Math.abs).reduce((most, value) => Math.max(most, value));
-    const up = (fb - center) / (b - x);
-    return { h: (b - a) / 2, mid, up, down: (center - fa) / (x - a), error: (8 * epsilon * top) / (b - a) };
+    const [up, down] = [(fb - center) / (b - x), (center - fa) / (x - a)];
+    const error = (8 * epsilon * top) / (b - a);
+    return { h: (b - a) / 2, mid, up, down, error };
   }
   const isStraight = ({ mid, up, down, error }: Slopes) =>
     within(Math.abs(up - down), (single ? 0.1 : 0.02) * Math.abs(mid) + 4 * error);
@@ -93,8 +95,10 @@ function expected({ f, x, gradient: g, size, largest, precision, tolerance }: Qu
     if (!(h > 2 * epsilon * Math.abs(x))) break;
     const next = slopes(h);
     if (next === null) continue;
-    const isVarying = ladder.some(({ mid }) => within(next.error, resolved * Math.abs(mid)));
-    if (g === 0 && next.up === 0 && next.down === 0 && (h >= size / 1024 || isVarying)) {
+    const steepest = ladder.map(({ up, down }) => Math.max(Math.abs(up), Math.abs(down)));
+    const isVarying = steepest.slice(-2).some((slope) => within(next.error, resolved * slope));
+    const isLevel = h >= size / 1024 && steepest.every((slope) => slope === 0);
+    if (g === 0 && next.up === 0 && next.down === 0 && (isLevel || isVarying)) {
       return answer('right', 0);
     }
     ladder.push(next);
