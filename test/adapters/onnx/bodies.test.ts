@@ -218,3 +218,26 @@ test('a sequence of which a Loop makes tensors of different sizes is refused by 
     /ConcatFromSequence "y": .* not through a sequence of tensors that an If makes, or a Loop whose tensors may differ/,
   );
 });
+
+test('a sequence that a Loop lengthens is refused by name', () => {
+  const model = modelFrom({
+    inputs: { x: [1, 2] },
+    outputs: { y: ['N', 2] },
+    initializers: [integers('M', [3], [])],
+    nodes: [
+      node('SequenceConstruct', ['x'], 'one'),
+      holding(
+        node('Loop', ['M', '', 'one'], 'list'),
+        body('body', {
+          inputs: { i: scalar(DType.INT64), going: scalar(DType.BOOL), before: undefined },
+          outputs: { on: scalar(DType.BOOL), after: undefined },
+          nodes: [node('Identity', ['going'], 'on'), node('SequenceInsert', ['before', 'x'], 'after')],
+        }),
+      ),
+      node('ConcatFromSequence', ['list'], 'y', { axis: 0 }),
+    ],
+  });
+  expect(() => differentiate(model, { loss: sumOfSquares, wrt: ['x'] })).toThrow(
+    /ConcatFromSequence "y": "list" is of unknown type; .* not through a sequence of tensors/,
+  );
+});

@@ -167,8 +167,14 @@ const lengthOf: Lowering = (g, { input: [list] }) => {
   return isKnown(g, list) ? [g.identity(g.scalar(membersOf(g, list).length, 7))] : undefined;
 };
 
-/** Ops that read sequences. */
+/** A sequence has no type of its own here: messages then tell that gradients do not pass through it. */
+const made = { infer: () => [{}] };
+
+/** Ops that make and read sequences. */
 export const lists: OpTable = {
+  SequenceConstruct: made,
+  SequenceInsert: made,
+  SequenceErase: made,
   SequenceAt: { as: { read: elementAt } },
   ConcatFromSequence: { as: { read: concatenated } },
   SequenceLength: { infer: () => [{ dtype: 7, shape: [] }], as: { read: lengthOf } },
