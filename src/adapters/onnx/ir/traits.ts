@@ -24,6 +24,11 @@ export interface Traits {
   readonly rises?: boolean;
   /** Meaning of the result: probabilities along an axis, their logarithms, or a probability for each element. */
   readonly probability?: 'classes' | 'logClasses' | 'each';
+  /**
+   * True for a function by which networks keep a parameter in a range; files hold other constants after such functions, not
+   * before.
+   */
+  readonly keepsInRange?: boolean;
   /** True if the op limits its first input to an interval. */
   readonly clamps?: boolean;
   /** For a reduction that passes look for: its result. */

@@ -146,10 +146,11 @@ export const activations: OpTable = {
   Sigmoid: activation(
     (g, x) => g.div(1, g.add(g.exp(g.neg(x)), 1)),
     unary((g, _x, y, dy) => g.mul(dy, y, g.sub(1, y))),
-    { probability: 'each', rises: true },
+    { probability: 'each', rises: true, keepsInRange: true },
   ),
   Tanh: {
     rises: true,
+    keepsInRange: true,
     infer: sameType,
     isElementwise: true,
     samples: onlyFirst,
@@ -160,6 +161,7 @@ export const activations: OpTable = {
   Softplus: activation(
     softplus,
     unary((g, x, _y, dy) => g.mul(dy, g.sigmoid(x))),
+    { keepsInRange: true },
   ),
   // Differentiating the formula would cancel digits of large numbers.
   Softsign: activation(

@@ -122,7 +122,7 @@ export const elementwiseOps: OpTable = {
   Abs: unary((g, x, _y, dy) => g.mul(dy, g.sign(x))),
   Reciprocal: unary((g, _x, y, dy) => g.neg(g.mul(dy, g.square(y)))),
   Sqrt: { ...unary((g, _x, y, dy) => g.div(g.mul(0.5, dy), y)), takesRoot: true, isFused: true },
-  Exp: unary((g, _x, y, dy) => g.mul(dy, y)),
+  Exp: { ...unary((g, _x, y, dy) => g.mul(dy, y)), keepsInRange: true },
   Log: unary((g, x, _y, dy) => g.div(dy, x)),
   Erf: {
     ...unary((g, x, _y, dy) => g.mul(dy, 2 / Math.sqrt(Math.PI), g.exp(g.neg(g.square(x)))), erf),

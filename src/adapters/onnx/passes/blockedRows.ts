@@ -5,7 +5,6 @@
  */
 import type { TensorType } from '../ir/shape.ts';
 import { isStatic, range } from '../ir/shape.ts';
-import { nodeOf } from '../ir/node.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Form } from './blockedForms.ts';
 import { blocked, convolveBlocks, weightInLayout, type Blocks } from './blockedLayout.ts';
@@ -69,6 +68,6 @@ export function byRows(
   const channels = blocked(g, 'ReorderOutput', [convolved], { channels: size });
   const apart = g.reshape(channels, [-1, ROWS, filters, rows / ROWS, columns]);
   const joined = g.transpose(apart, [0, 2, 3, 1, 4]);
-  g.append(nodeOf('Reshape', [joined, g.integers([-1, filters, rows, columns])], [output]));
+  g.naming(output).reshape(joined, [-1, filters, rows, columns]);
   g.types.set(output, type);
 }

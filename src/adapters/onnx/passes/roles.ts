@@ -67,19 +67,18 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
 
   /** Returns the role of a tensor from which a node computes a layer's weight. */
   function ofComputed(node: NodeProto, i: number, path: readonly NodeProto[]): Found | NoRole | undefined {
-    const { operand, isElementwise, product } = opOf(node) ?? {};
+    const { operand, isElementwise, product, keepsInRange, clamps } = opOf(node) ?? {};
     const wide = shapeOf(tensor).filter((size) => size !== 1).length;
-    const op = plainOp(node);
-    if (reparametrizations.has(op)) return roleIn(node, argumentRole);
-    const isSet = i === 0 && scatters.test(op);
+    if (keepsInRange) return roleIn(node, argumentRole);
+    const isSet = i === 0 && scatters.test(plainOp(node));
     if (operand === undefined && !isElementwise && !isSet) {
       const role = wide < 2 && !product ? undefined : direct(node, i, tensor, known);
       const isOwn = role !== undefined && (wide > 1 || ('kind' in role && role.kind === 'bias'));
       return isOwn ? role : wide < 2 ? ofComputation : undefined;
     }
-    if (op === 'Clip' && i > 0) return { against: 'a bound' };
+    if (clamps && i > 0) return { against: 'a bound' };
     if (operand === 'divisor' && i === 1) return divisor;
-    if (wide === 0 && op !== 'Clip') return { against: 'a single number in arithmetic' };
+    if (wide === 0 && !clamps) return { against: 'a single number in arithmetic' };
     if (isMask(tensor)) return { against: 'a mask: it holds only zeros and ones' };
     if (path.length >= LONGEST_PATH) return undefined;
     const found = follow(node.output[0], [...path, node]);
@@ -89,7 +88,7 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
         (found.against === ofComputation.against || isProduct(node.input[1 - i], facts));
       return isBias ? roleIn(node, biasRole) : found;
     }
-    if (isSet || (op === 'Clip' && found.name === argumentRole.name)) return found;
+    if (isSet || (clamps && found.name === argumentRole.name)) return found;
     if (found.kind !== 'weight') return { against: 'computed into a value that is no weight of a layer' };
     const why = found.why.endsWith(ofIt) ? found.why : `${found.why}${ofIt}`;
     return { kind: 'weight', name: 'weight', why };
@@ -101,9 +100,6 @@ function isProduct(value: string, { makers }: RoleFacts): boolean {
   const maker = makers.get(value);
   return maker !== undefined && opOf(maker)?.product !== undefined;
 }
-
-/** Functions by which networks keep a parameter in a range; files hold other constants after such functions, not before. */
-const reparametrizations = new Set(['Exp', 'Softplus', 'Sigmoid', 'Tanh']);
 
 const argumentRole: Role = { kind: 'other', name: 'argument' };
 
