@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { minimize } from 'quasi-newton/core'; export { lbfgs } from 'quasi-newton';`,
-    budget: 27.4,
+    budget: 27.8,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,32 +30,32 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { minimize } from 'quasi-newton/core'; export { adam } from 'quasi-newton';`,
-    budget: 19.7,
+    budget: 20.1,
     without: ['core/kernels/simd', 'core/kernels/matrixBytes', 'solvers/lbfgs', 'solvers/linesearch'],
   },
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 49.3,
+    budget: 51.1,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 80.7 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 83.5 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 30.2,
+    budget: 31.1,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 99.1,
+    budget: 102,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 120.5 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 124.6 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -66,10 +66,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 31.3,
+    budget: 31.7,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 88.9 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 90.8 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));

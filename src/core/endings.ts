@@ -8,6 +8,7 @@ import { differencedBy } from './differenced.ts';
 import { inspect, type Inspection } from './disagreement.ts';
 import { trapezoid, type Mismatch } from './lineChange.ts';
 import { metered } from './meter.ts';
+import { changeUnseen, neverMoved } from './neverMoved.ts';
 import { isFiniteAt, refresh, type Run } from './run.ts';
 import { terminations, type Termination } from './termination.ts';
 import { normInf } from './vector.ts';
@@ -16,6 +17,7 @@ import type { Asks } from './question.ts';
 import type { ConvergenceMeasures } from './result.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, StepOutcome } from './solver.ts';
+import type { Standstill } from './standstill.ts';
 
 /** End of a run; the message replaces the sentence of the termination. */
 export type End = readonly [termination: Termination, message: string | null];
@@ -69,9 +71,8 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
     const unresolved = unresolvedGradient(run);
     if (unresolved !== null) return ['precisionFloor', unresolved];
   }
-  const isInspected = isSuccess && !setting.stochastic && mayBeUnwritten(run);
-  const found = isInspected ? yield* inspectHere(run) : null;
-  if (typeof found === 'object' && found?.mismatch) return mismatchEnding(found.mismatch);
+  const mismatch = isSuccess && !setting.stochastic ? yield* unseenMismatch(run) : null;
+  if (mismatch !== null) return mismatchEnding(mismatch);
   if (termination !== 'gradientTolerance' || iteration > 0) return [termination, null];
   const message = options.resume
     ? atResumed(now, convergence.measures(now.gradientNorm))
@@ -79,11 +80,25 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
   return [termination, message];
 }
 
-/** True if derivatives of 0 may never have been computed: all at the start, or those by unknowns that have never moved. */
-function mayBeUnwritten({ task, state, iteration }: Run): boolean {
-  if (iteration === 0) return normInf(state.gradient) === 0;
-  return state.gradient.some((slope, i) => slope === 0 && state.x[i] === task.p0[i]);
+/**
+ * Returns a contradiction where derivatives of 0 may never have been computed: all at the start, or those by unknowns that
+ * have never moved; null if there is none, or a limit forbids the evaluations.
+ */
+function* unseenMismatch(run: Run): Asks<Mismatch | null> {
+  const { state, task, iteration } = run;
+  if (iteration === 0) {
+    const found = normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
+    return found === null || typeof found === 'string' ? null : found.mismatch;
+  }
+  const unmoved = neverMoved(state, task.p0);
+  if (unmoved.length === 0 || isInexact(run)) return null;
+  const found = yield* metered(changeUnseen(standstillOf(run), unmoved), run.meter, run.options.signal);
+  return found !== null && 'kind' in found ? null : found;
 }
+
+/** True if derivatives are differences: inexact, but not wrong. */
+const isInexact = ({ task }: Run): boolean =>
+  task.gradientError !== undefined || differencedBy(task.fg)?.isDifferenced() === true;
 
 type Failure = Partial<Extract<StepOutcome, { kind: 'failed' }>> & { readonly termination: Termination };
 
@@ -109,29 +124,22 @@ export function* endOfFailed(run: Run, failed: Failure): Asks<End | null> {
  * Compares values and gradients around the iterate (see {@link inspect}); returns the limit if one forbids the
  * evaluations, because without them a standstill has no known cause.
  */
-function* inspectHere({
-  solver,
-  task,
-  setting,
-  state,
-  best,
-  view,
-  ...run
-}: Run): Asks<Inspection | Termination> {
-  const { precision } = setting;
-  const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
-  const { highest, smallest } = run;
-  const standstill = { at: state, p0: task.p0, precision, highest, smallest, admit };
-  const found = yield* metered(inspect(standstill), run.meter, run.options.signal);
+function* inspectHere(run: Run): Asks<Inspection | Termination> {
+  const { state, best, view } = run;
+  const found = yield* metered(inspect(standstillOf(run)), run.meter, run.options.signal);
   if ('kind' in found) return found.termination;
   const { lower } = found;
   if (lower !== null) {
     const measured = view.measure({ ...state, ...lower });
     if (measured.f < best.f && isFiniteAt(measured)) best.keep(lower.x, measured);
   }
-  // Differences are inexact, but not wrong.
-  const isInexact = task.gradientError !== undefined || differencedBy(task.fg)?.isDifferenced();
-  return isInexact ? { ...found, mismatch: null } : found;
+  return isInexact(run) ? { ...found, mismatch: null } : found;
+}
+
+function standstillOf({ solver, task, setting, state, highest, smallest }: Run): Standstill {
+  const { precision } = setting;
+  const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
+  return { at: state, p0: task.p0, precision, highest, smallest, admit };
 }
 
 /**

@@ -103,10 +103,11 @@ export function* evaluateAt(
   return { x: point, f, gradient };
 }
 
-const sizeOfUnknowns = (x: Float64Array, p0: Float64Array): number => normInf(x) || normInf(p0) || 1;
+/** Returns the size of the unknowns, or of their start, or 1. */
+export const sizeOfUnknowns = (x: Float64Array, p0: Float64Array): number => normInf(x) || normInf(p0) || 1;
 
 /** Returns 1 or −1, mixed among the members of each group, so that their errors do not cancel. */
-function signOf(index: number): number {
+export function signOf(index: number): number {
   const hash = Math.imul(index + 1, 0x9e3779b1);
   return Math.imul(hash ^ (hash >>> 16), 0x85ebca6b) < 0 ? -1 : 1;
 }

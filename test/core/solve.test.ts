@@ -572,4 +572,35 @@ describe('a derivative that is 0 all along, by an unknown that never moves', () 
   ])('is right where f %s', (_, problem) => {
     for (const solver of solvers) expect(minimize(problem, solver).termination).toBe('gradientTolerance');
   });
+
+  /** Unknowns in turn: one that f depends on, one that it does not, one that f depends on from 0 on; and one without slope. */
+  const mixed = (forgotten: boolean): Problem => ({
+    p0: new Float64Array(91),
+    fg(x, gradient) {
+      gradient?.fill(0);
+      let f = forgotten ? (x[90] - 1) ** 2 : 0;
+      for (let i = 0; i < 30; i++) {
+        f += (1 + i) * (x[i] - 1) ** 2 + Math.max(0, x[30 + i]) ** 2;
+        gradient?.set([2 * (1 + i) * (x[i] - 1)], i);
+        gradient?.set([2 * Math.max(0, x[30 + i])], 30 + i);
+      }
+      return f;
+    },
+  });
+
+  it('is found among others that are right, which take few evaluations', () => {
+    for (const solver of solvers) {
+      const right = minimize(mixed(false), solver);
+      expect(right.termination).toBe('gradientTolerance');
+      let last = 0;
+      minimize(mixed(false), solver, {
+        callback({ evaluations }) {
+          last = evaluations;
+          return false;
+        },
+      });
+      expect(right.evaluations.f - last).toBeLessThanOrEqual(6);
+      expect(minimize(mixed(true), solver).termination).toBe('gradientMismatch');
+    }
+  });
 });

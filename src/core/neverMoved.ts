@@ -1,0 +1,60 @@
+/**
+ * Unknowns that a run has never moved, because their derivatives are 0: correctly, or because they are never computed.
+ *
+ * @module
+ */
+import { roundingOf, type Mismatch } from './lineChange.ts';
+import { evaluateAt, sizeOfUnknowns, signOf, type Standstill } from './standstill.ts';
+import type { Asks } from './question.ts';
+import type { Iterate } from './solver.ts';
+
+/** Steps in proportion to an unknown, or to the largest if it is 0. */
+const PARTS = [0.3, 1e-3];
+/** Fractions of a step on which a change must be seen, too. */
+const SHORTER = [0.382, 0.157];
+/** Most evaluations to leave out unknowns. */
+const ROUNDS = 3;
+
+/** Returns the unknowns at their start with a derivative of 0. */
+export const neverMoved = ({ x, gradient }: Iterate, p0: Float64Array): number[] =>
+  [...x.keys()].filter((i) => gradient[i] === 0 && x[i] === p0[i]);
+
+/**
+ * Returns a change of f with these unknowns although their derivatives stay 0; null if there is none. Unknowns whose
+ * derivatives do not stay 0 are left out. Two to ten evaluations.
+ */
+export function* changeUnseen(standstill: Standstill, unknowns: readonly number[]): Asks<Mismatch | null> {
+  const { at, p0 } = standstill;
+  const size = sizeOfUnknowns(at.x, p0);
+  for (const part of PARTS) {
+    let unseen = unknowns;
+    const stepOf = (i: number): number => part * signOf(i) * (Math.abs(at.x[i]) || size);
+    for (let round = 0; round < ROUNDS && unseen.length > 0; round++) {
+      const step = new Float64Array(at.x.length);
+      for (const i of unseen) step[i] = stepOf(i);
+      const { change, rest } = yield* changeAlong(standstill, step, 1, unseen);
+      if (rest.length === unseen.length) {
+        const seen = [change];
+        for (const shorter of SHORTER) {
+          const along = yield* changeAlong(standstill, step, shorter, unseen);
+          seen.push(along.rest.length === unseen.length ? along.change : 0);
+          if (seen.includes(0)) break;
+        }
+        if (!seen.includes(0) && new Set(seen).size === seen.length)
+          return { byValues: change, byGradients: 0 };
+        break;
+      }
+      unseen = rest;
+    }
+  }
+  return null;
+}
+
+/** Returns the change of f along a part of a step, 0 if it may be rounding, and the unknowns whose derivatives are 0 there. */
+function* changeAlong(standstill: Standstill, step: Float64Array, part: number, unknowns: readonly number[]) {
+  const { at } = standstill;
+  const there = yield* evaluateAt(standstill, step, part);
+  const change = there.f - at.f;
+  const isResolved = Math.abs(change) > roundingOf(at, there, standstill);
+  return { change: isResolved ? change : 0, rest: unknowns.filter((i) => there.gradient[i] === 0) };
+}
