@@ -28,8 +28,8 @@ test('no protobuf message is spread into another object: fields that hold their 
   const plain =
     /^(\(|Object\.fromEntries\(|(changesOf|fixedIn|vectors|checked|cotangents|quiet|reducing|specOf|tangents|threads|fit|unary|unitVectors|viewsOf|weights\.many|windowOf)\()/;
   const names = new Set(
-    `attributes context convolution data differentiate layerRules extra feeds fields fixed found built inputs lowered many more named op options outputs parameters params
-     parts place problem random rest role sessionOptions shared source target tokenRole traits vectors window`.split(
+    `attributes context convolution data differentiate layerRules extra feeds fields fixed found built inputs known lowered many more named op options outputs parameters params
+     parts place point problem random rest role sessionOptions shared sizes source target tokenRole traits vectors window`.split(
       /\s+/,
     ),
   );

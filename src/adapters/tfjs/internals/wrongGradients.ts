@@ -72,7 +72,7 @@ export interface PoolAttributes {
   readonly filterSize: readonly number[] | number;
   readonly strides: readonly number[] | number;
   readonly pad: 'valid' | 'same' | number;
-  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil' | undefined;
 }
 
 /** Numbers by name, such as `filterHeight` and `strideWidth`, and those of the padding. */
