@@ -34,20 +34,30 @@ export function* changeUnseen(standstill: Standstill, unknowns: readonly number[
       for (const i of unseen) step[i] = stepOf(i);
       const { change, rest } = yield* changeAlong(standstill, step, 1, unseen);
       if (rest.length === unseen.length) {
-        const seen = [change];
-        for (const shorter of SHORTER) {
-          const along = yield* changeAlong(standstill, step, shorter, unseen);
-          seen.push(along.rest.length === unseen.length ? along.change : 0);
-          if (seen.includes(0)) break;
-        }
-        if (!seen.includes(0) && new Set(seen).size === seen.length)
-          return { byValues: change, byGradients: 0 };
+        const isSeen = change !== 0 && (yield* isConfirmed(standstill, step, change, unseen));
+        if (isSeen) return { byValues: change, byGradients: 0 };
         break;
       }
       unseen = rest;
     }
   }
   return null;
+}
+
+/** True if f changes on shorter steps, too, each time by something else. */
+function* isConfirmed(
+  standstill: Standstill,
+  step: Float64Array,
+  whole: number,
+  unseen: readonly number[],
+): Asks<boolean> {
+  const changes = new Set([0, whole]);
+  for (const shorter of SHORTER) {
+    const { change, rest } = yield* changeAlong(standstill, step, shorter, unseen);
+    if (changes.has(change) || rest.length < unseen.length) return false;
+    changes.add(change);
+  }
+  return true;
 }
 
 /** Returns the change of f along a part of a step, 0 if it may be rounding, and the unknowns whose derivatives are 0 there. */
