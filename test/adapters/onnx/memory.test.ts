@@ -22,6 +22,21 @@ const tensorsIn = (bytes: Uint8Array) =>
     ]),
   );
 
+test('a point in the memory of its gradient is read before the gradient is written', async () => {
+  const model = await trainable(ort, mlp(sizes), { loss: 'mse' });
+  const { p0, fg } = model.problem(feeds);
+  const gradient = p0.slice();
+  const f = await fg(p0, gradient);
+  for (const shift of [0, 1, 1000, p0.length / 2]) {
+    const memory = new Float64Array(p0.length + shift);
+    const [x, into] = [memory.subarray(0, p0.length), memory.subarray(shift)];
+    x.set(p0);
+    expect(await fg(x, into)).toBe(f);
+    expect(into.findIndex((value, i) => value !== gradient[i])).toBe(-1);
+  }
+  await model.dispose();
+});
+
 describe('a large model keeps its parameters once', () => {
   test('a large model keeps its parameters once, and its file is that which was read, whatever the caller does with the bytes', async () => {
     const bytes = mlp(sizes);

@@ -190,7 +190,8 @@ export function engine(loaded: Loaded): Engine {
       if (gradient !== null) checkFilled('fg: gradient', gradient, params.length);
       const { lossOnly, gradients } = variant(mode);
       const session = await (gradient === null ? lossOnly() : gradients());
-      const { inputs, setPoint } = gradient === null ? fed() : weights.fedBeside(gradient);
+      const { inputs, setPoint } =
+        gradient === null || overlap(x, gradient) ? fed() : weights.fedBeside(gradient);
       setPoint(x);
       const fixed = fixedIn(mode);
       const withGradient = fixed ? fetches.lossOnly : fetches.all;
@@ -231,6 +232,12 @@ export function engine(loaded: Loaded): Engine {
     },
   };
 }
+
+/** True if two vectors share memory: the point is read while it is written beside the gradient. */
+const overlap = (a: Float64Array, b: Float64Array): boolean =>
+  a.buffer === b.buffer &&
+  a.byteOffset < b.byteOffset + b.byteLength &&
+  b.byteOffset < a.byteOffset + a.byteLength;
 
 /** Returns a function that joins the feeds of data and of a point; for the same two it returns the same object, while both live. */
 function joiner(): (data: OrtTensors, point: OrtTensors) => OrtTensors {
