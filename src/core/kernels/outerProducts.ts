@@ -99,7 +99,7 @@ interface Part {
   readonly kernels: Kernels;
 }
 
-/** What was made for the rows of a part; these are plain data. */
+/** Parts by their rows, which are plain data and cannot refer to kernels. */
 const known = new WeakMap<Row[], Part>();
 
 /** Returns the parts that have terms. */

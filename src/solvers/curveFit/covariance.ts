@@ -49,11 +49,11 @@ export function standardErrorOf({ factor, loose, norms }: Uncertainty, g: Float6
     for (let j = 0; j < n; j++) along += scaled[j] * direction[j];
     if (Math.abs(along) > SHARE * length * Math.hypot(...direction)) return Infinity;
   }
-  return Math.hypot(...factor.map((u) => times(s, dot(u, g))));
+  return Math.hypot(...factor.map((u) => scaledBy(s, dot(u, g))));
 }
 
-/** Product of a deviation, which may be infinite, with a slope: without a slope there is no error. */
-const times = (s: number, slope: number): number => (slope === 0 ? 0 : s * slope);
+/** Returns factor·value: 0 for a value of 0, even if the factor is infinite, as without degrees of freedom. */
+export const scaledBy = (factor: number, value: number): number => (value === 0 ? 0 : factor * value);
 
 /** s²·gᵀ(JᵀJ)⁻¹h */
 export function covarianceOf(

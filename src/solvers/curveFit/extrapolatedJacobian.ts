@@ -1,4 +1,4 @@
-import { norm2 } from '../../core/vector.ts';
+import { distance, norm2 } from '../../core/vector.ts';
 import { isWithin, type FitProblem } from './linearized.ts';
 
 /** Number of steps, each half as long as the previous one. */
@@ -95,5 +95,3 @@ function centralDifference(fit: FitProblem, { x, j }: Place, step: number): Floa
   const slopes = above.r.map((value, i) => (value - below.r[i]) / (above.x - below.x));
   return slopes.every(Number.isFinite) ? slopes : null;
 }
-
-const distance = (a: Float64Array, b: Float64Array): number => norm2(a.map((value, i) => value - b[i]));

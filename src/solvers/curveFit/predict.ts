@@ -1,8 +1,8 @@
 import { checkOptions, either, finitePositive, isList, numberBetween } from '../../core/options.ts';
 import { norm2 } from '../../core/vector.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
-import { standardErrorOf, type Uncertainty } from './covariance.ts';
-import { halfWidth, studentQuantile } from './studentT.ts';
+import { scaledBy, standardErrorOf, type Uncertainty } from './covariance.ts';
+import { studentQuantile } from './studentT.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
 import { checkPoints, type Point, type Sigma } from './data.ts';
@@ -85,7 +85,7 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
   );
   const quantile = studentQuantile(level, degrees);
   const band = (noise: (i: number) => number): Band => {
-    const widths = standardErrors.map((error, i) => halfWidth(quantile, Math.hypot(error, noise(i))));
+    const widths = standardErrors.map((error, i) => scaledBy(quantile, Math.hypot(error, noise(i))));
     return { lower: values.map((v, i) => v - widths[i]), upper: values.map((v, i) => v + widths[i]) };
   };
   const noiseAt = (i: number): number =>

@@ -89,6 +89,3 @@ export function studentQuantile(level: number, degrees: number): number {
     else high = middle;
   }
 }
-
-/** Returns t·error, half the width of an interval: 0 for what is known exactly, even if t is infinite. */
-export const halfWidth = (t: number, error: number): number => (error === 0 ? 0 : t * error);

@@ -3,11 +3,18 @@ import { terminations } from '../../core/termination.ts';
 import type { RobustLoss } from '../../core/robustLoss.ts';
 import { dot, normInf } from '../../core/vector.ts';
 import { whiten } from './correlatedErrors.ts';
-import { covarianceOf, gradientsOf, standardErrorOf, uncertaintyOf, type Uncertainty } from './covariance.ts';
+import {
+  covarianceOf,
+  gradientsOf,
+  scaledBy,
+  standardErrorOf,
+  uncertaintyOf,
+  type Uncertainty,
+} from './covariance.ts';
 import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
 import { profileOf, type Interval } from './profile.ts';
 import { reportOf } from './report.ts';
-import { halfWidth, studentQuantile } from './studentT.ts';
+import { studentQuantile } from './studentT.ts';
 import type { FitData, Point } from './data.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
@@ -121,7 +128,7 @@ function methodsOf(finished: FinishedFit, spread: Spread): Methods {
       return byName(
         names,
         Array.from(x, (value, j) => {
-          const width = halfWidth(t, standardErrors[j]);
+          const width = scaledBy(t, standardErrors[j]);
           return { lower: value - width, upper: value + width };
         }),
       );

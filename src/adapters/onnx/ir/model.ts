@@ -81,7 +81,7 @@ const looks: readonly (readonly [RegExp, string])[] = [
   [/^....TFL3/s, '; they are a TensorFlow Lite model: convert it with tf2onnx'],
 ];
 
-/** What bytes that are no model look like, for a message. */
+/** Returns the kind of file that bytes seem to be, for a message. */
 function lookOf(bytes: Uint8Array): string {
   const start = String.fromCharCode(...bytes.subarray(0, 40));
   return looks.find(([pattern]) => pattern.test(start))?.[1] ?? '';
