@@ -10,8 +10,8 @@ import type { Iterate } from './solver.ts';
 
 /** Steps in proportion to an unknown, or to the largest if it is 0. */
 const PARTS = [0.3, 1e-3];
-/** Fractions of a step on which a change must be seen, too. */
-const SHORTER = [0.382, 0.157];
+/** Fractions of a step on which a change must be seen, too; the last is for functions of plateaus, which are flat nearby. */
+const SHORTER = [0.382, 0.157, 0.0161];
 /** Most evaluations to leave out unknowns. */
 const ROUNDS = 3;
 
@@ -21,7 +21,7 @@ export const neverMoved = ({ x, gradient }: Iterate, p0: Float64Array): number[]
 
 /**
  * Returns a change of f with these unknowns although their derivatives stay 0; null if there is none. Unknowns whose
- * derivatives do not stay 0 are left out. Two to ten evaluations.
+ * derivatives do not stay 0 are left out. Two to twelve evaluations.
  */
 export function* changeUnseen(standstill: Standstill, unknowns: readonly number[]): Asks<Mismatch | null> {
   const { at, p0 } = standstill;
