@@ -69,20 +69,52 @@ export const loop = (counter, body) => `(loop $next
     ${body.join('\n    ')}
     (br_if $next (i32.lt_u ${get(counter)} ${get('end')})))`;
 
+/**
+ * Numbers of steps in a turn of the long loops by the bytes of a stored number; they divide the padding. The float32
+ * kernels, which few runs need, are kept smaller.
+ *
+ * @type {Readonly<Record<number, number>>}
+ */
+const STEPS = { 8: 4, 4: 2 };
+
+/**
+ * A {@link loop} over two numbers per step, of several steps per turn that share the arithmetic on pointers.
+ *
+ * V8 moves all loads of a block ahead of what they are used for. Tests that are never true divide a turn into blocks, so
+ * that the sums and the numbers of one step fit into the registers.
+ *
+ * @param {number} count - number of steps per turn
+ * @param {string} counter
+ * @param {(index: number) => readonly string[]} step
+ * @param {readonly (readonly [names: readonly string[], bytes: number])[]} pointers - with the bytes of a step, 16 for the counter
+ */
+const steps = (count, counter, step, pointers) => `(block $done
+    ${loop(counter, [
+      ...Array.from({ length: count }, (_, index) =>
+        [
+          ...(index === 0
+            ? []
+            : [`(br_if $done (i32.eq ${get(counter)} (i32.sub ${get('end')} (i32.const ${16 * index}))))`]),
+          ...step(index),
+        ].join('\n    '),
+      ),
+      ...pointers.flatMap(([names, bytes]) => names.map(advance(count * bytes))),
+    ])})`;
+
 /** @param {string} start - a pointer to 8-byte numbers */
 const setEnd = (start) => set('end', `(i32.add ${get(start)} (i32.shl ${get('n')} (i32.const 3)))`);
 
 /**
  * A function of one loop over `n` numbers.
  *
- * @param {{ name: string, parameters: string, locals?: string, before?: string, counter: string, body: readonly string[], after?: string }} parts
+ * @param {{ name: string, parameters: string, locals?: string, before?: string, counter: string, turns: string, after?: string }} parts - `turns` is the loop
  */
-const kernel = ({ name, parameters, locals = '', before = '', counter, body, after = '' }) => `
+const kernel = ({ name, parameters, locals = '', before = '', counter, turns, after = '' }) => `
   (func $${name} (export "${name}") ${parameters} (param $n i32)
     (local $end i32) ${locals}
     ${setEnd(counter)}
     ${before}
-    ${loop(counter, body)}
+    ${turns}
     ${after})`;
 
 /**
@@ -115,12 +147,18 @@ function project(width) {
     start: 'v',
     group: [
       ...sums.map((sum) => set(sum, '(i32x4.splat (i32.const 0))')),
-      loop('at', [
-        set('vv', load(8, 'at')),
-        ...rows.map((row, k) => accumulate(sums[k], load(width, row), get('vv'))),
-        ...rows.map(advance(2 * width)),
-        advance(16)('at'),
-      ]),
+      steps(
+        STEPS[width],
+        'at',
+        (index) => [
+          set('vv', load(8, 'at', index)),
+          ...rows.map((row, k) => accumulate(sums[k], load(width, row, index), get('vv'))),
+        ],
+        [
+          [rows, 2 * width],
+          [['at'], 16],
+        ],
+      ),
       ...sums.map(addLanes),
       advance(8 * ROWS)('results'),
     ],
@@ -145,9 +183,10 @@ function combine(width) {
       ...factors.map((factor, k) =>
         set(factor, `(f64x2.splat (f64.load offset=${8 * k} ${get('factors')}))`),
       ),
-      // Two at a time: this loop is limited by the arithmetic on pointers.
-      loop('at', [
-        ...[0, 1].map((index) =>
+      steps(
+        STEPS[width],
+        'at',
+        (index) => [
           store(
             8,
             'at',
@@ -157,10 +196,12 @@ function combine(width) {
             ),
             index,
           ),
-        ),
-        ...rows.map(advance(4 * width)),
-        ...['g', 'at'].map(advance(32)),
-      ]),
+        ],
+        [
+          [rows, 2 * width],
+          [['g', 'at'], 16],
+        ],
+      ),
       // The next group adds to what is there.
       set('g', get('out')),
       set('c', '(f64.const 1)'),
@@ -176,22 +217,28 @@ const record = (width) =>
     parameters: parameters('i32', ['x', 'trial', 'g', 'trialG', 's', 'y', 'results']),
     locals: vectors(['hv', 'sv', 'yv', 'sy', 'yy', 'ss', 'sg', 'yg', 'sInf', 'gInf']),
     counter: 'x',
-    body: [
-      set('sv', asStored(width, minus(load(8, 'trial'), load(8, 'x')))),
-      set('hv', load(8, 'trialG')),
-      set('yv', asStored(width, minus(get('hv'), load(8, 'g')))),
-      accumulate('sy', get('sv'), get('yv')),
-      accumulate('yy', get('yv'), get('yv')),
-      accumulate('ss', get('sv'), get('sv')),
-      accumulate('sg', get('sv'), get('hv')),
-      accumulate('yg', get('yv'), get('hv')),
-      largest('sInf', get('sv')),
-      largest('gInf', get('hv')),
-      store(width, 's', get('sv')),
-      store(width, 'y', get('yv')),
-      ...['x', 'trial', 'g', 'trialG'].map(advance(16)),
-      ...['s', 'y'].map(advance(2 * width)),
-    ],
+    turns: steps(
+      STEPS[width],
+      'x',
+      (index) => [
+        set('sv', asStored(width, minus(load(8, 'trial', index), load(8, 'x', index)))),
+        set('hv', load(8, 'trialG', index)),
+        set('yv', asStored(width, minus(get('hv'), load(8, 'g', index)))),
+        accumulate('sy', get('sv'), get('yv')),
+        accumulate('yy', get('yv'), get('yv')),
+        accumulate('ss', get('sv'), get('sv')),
+        accumulate('sg', get('sv'), get('hv')),
+        accumulate('yg', get('yv'), get('hv')),
+        largest('sInf', get('sv')),
+        largest('gInf', get('hv')),
+        store(width, 's', get('sv'), index),
+        store(width, 'y', get('yv'), index),
+      ],
+      [
+        [['x', 'trial', 'g', 'trialG'], 16],
+        [['s', 'y'], 2 * width],
+      ],
+    ),
     after: [
       ...['sy', 'yy', 'ss', 'sg', 'yg'].map(addLanes),
       // Each maximum has two lanes.
@@ -206,11 +253,11 @@ export const dot = kernel({
   parameters: parameters('i32', ['p', 'q', 'results']),
   locals: vectors(['even', 'odd']),
   counter: 'p',
-  body: [
+  turns: loop('p', [
     accumulate('even', load(8, 'p'), load(8, 'q')),
     accumulate('odd', load(8, 'p', 1), load(8, 'q', 1)),
     ...['p', 'q'].map(advance(32)),
-  ],
+  ]),
   after: addTo(`(f64.add ${lanes('even')} ${lanes('odd')})`, 0),
 });
 
@@ -220,14 +267,14 @@ const step = kernel({
   parameters: parameters('i32', ['p', 'q', 'x', 'trial', 'results']),
   locals: vectors(['qv', 'even', 'odd']),
   counter: 'p',
-  body: [
+  turns: loop('p', [
     ...['even', 'odd'].flatMap((sum, index) => [
       set('qv', load(8, 'q', index)),
       accumulate(sum, load(8, 'p', index), get('qv')),
       store(8, 'trial', plus(load(8, 'x', index), get('qv')), index),
     ]),
     ...['p', 'q', 'x', 'trial'].map(advance(32)),
-  ],
+  ]),
   after: addTo(`(f64.add ${lanes('even')} ${lanes('odd')})`, 0),
 });
 
@@ -237,13 +284,13 @@ const addScaled = kernel({
   locals: vectors(['factor']),
   before: set('factor', `(f64x2.splat ${get('alpha')})`),
   counter: 'x',
-  body: [
+  turns: loop('x', [
     // Two at a time is a quarter faster.
     ...[0, 1].map((index) =>
       store(8, 'out', plus(load(8, 'x', index), times(get('factor'), load(8, 's', index))), index),
     ),
     ...['x', 's', 'out'].map(advance(32)),
-  ],
+  ]),
 });
 
 /** Lanes of the largest number; all bits set, a NaN, if there is a NaN: `pmax` is fast, but ignores NaN. */
@@ -252,7 +299,7 @@ export const normInf = kernel({
   parameters: parameters('i32', ['p', 'results']),
   locals: vectors(['v', 'even', 'odd', 'nan']),
   counter: 'p',
-  body: [
+  turns: loop('p', [
     ...['even', 'odd'].map((max, index) =>
       [
         set('v', load(8, 'p', index)),
@@ -261,7 +308,7 @@ export const normInf = kernel({
       ].join(' '),
     ),
     advance(32)('p'),
-  ],
+  ]),
   after: `(v128.store ${get('results')} (v128.or ${get('nan')} (f64x2.pmax ${get('even')} ${get('odd')})))`,
 });
 
