@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   adam,
@@ -50,6 +51,12 @@ describe('auto', () => {
   it('is dense up to 2000 unknowns', () => {
     expect(auto().describe(2000)).toMatch(/^BFGS/);
     expect(auto().describe(2001)).toMatch(/^L-BFGS/);
+    const text = (page: string): string =>
+      readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
+    expect(text('README.md')).toContain('uses BFGS up to 2000 parameters, L-BFGS above');
+    expect(text('docs/troubleshooting.md')).toContain('`auto()` switches to L-BFGS above 2,000.');
+    expect(text('docs/how-to-choose.md')).toContain('up to 2000 unknowns and [`lbfgs`]');
+    expect(text('docs/getting-started.md')).toContain('2000 unknowns, `lbfgs()` above');
   });
 
   it('has a point of its own only where its solver has', () => {
