@@ -9,7 +9,8 @@ import {
   type AsyncSolveOptions,
   type SolveOptions,
 } from './solveOptions.ts';
-import { checkProblem, checkSolver, readOnly } from './start.ts';
+import { readOnly } from './callback.ts';
+import { checkProblem, checkSolver } from './start.ts';
 import { transformBy } from './transform.ts';
 import { validationRule } from './validation.ts';
 import type { AsyncProblem, Problem } from './problem.ts';

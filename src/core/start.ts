@@ -5,10 +5,8 @@
  */
 import { ofTensor } from './layout.ts';
 import { isPlainObject, show } from './options.ts';
-import { wroteInto } from './userAnswers.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
-import type { AsyncSolveOptions, Progress } from './solveOptions.ts';
 import type { Iterate, Solver } from './solver.ts';
 
 /**
@@ -66,74 +64,6 @@ export function checkStart(where: string, { p0, params }: ProblemFacts): void {
       `${where}: p0[${bad}]${ofTensor(params?.layout, bad)} is ${p0[bad]}; every element must be finite.`,
     );
   }
-}
-
-/**
- * Number of first calls after which x is always compared; later only at powers of 2, since a comparison costs
- * more than the copy.
- */
-const FIRST_CALLS = 4;
-
-type Callback = NonNullable<AsyncSolveOptions['callback']>;
-
-/**
- * Longest x that is copied for each call. A longer one, for which V8 allocates memory outside of its heap, is copied only if
- * the callback reads it.
- */
-const SHORT = 8;
-
-/**
- * Wraps a callback so that it sees a copy of x, which is its own: the solver goes on writing into its own array. Refuses a
- * callback that writes into x, which would have no effect.
- *
- * @throws TypeError if it writes into x
- */
-export function readOnly(where: string, callback: Callback): Callback {
-  let calls = 0;
-  return (progress: { x: Float64Array } & Progress) => {
-    const { x } = progress;
-    const short = x.length <= SHORT ? x.slice() : null;
-    const seen = short === null ? copyOnDemand(where, progress) : null;
-    if (short !== null) progress.x = short;
-    const answer = callback(progress);
-    seen?.endAfter(answer);
-    calls++;
-    const copy = short ?? seen?.copy();
-    if (copy && (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0)) checkUntouched(where, copy, x);
-    return answer;
-  };
-}
-
-/**
- * Makes `progress.x` a copy that is made when it is first read, and refused once the callback is over, since the solver
- * has then moved on.
- */
-function copyOnDemand(where: string, progress: Progress) {
-  const { x, iteration } = progress;
-  let copy: Float64Array | undefined;
-  let isOver = false;
-  const end = (): void => void (isOver = true);
-  const get = (): Float64Array => {
-    if (copy === undefined && isOver) {
-      throw new RangeError(
-        `${where}: x of iteration ${iteration} was read after its callback had returned; the solver has since written other points there. Read x inside the callback, where it is a copy.`,
-      );
-    }
-    return (copy ??= x.slice());
-  };
-  Object.defineProperty(progress, 'x', { get });
-  return {
-    copy: () => copy,
-    /** Ends the callback's access: at once, or when the promise that it returned is settled. */
-    endAfter: (answer: unknown): void => void (answer instanceof Promise ? answer.then(end, end) : end()),
-  };
-}
-
-function checkUntouched(where: string, copy: Float64Array, x: Float64Array): void {
-  let i = 0;
-  while (i < x.length && (copy[i] === x[i] || Number.isNaN(x[i]))) i++;
-  if (i === x.length) return;
-  throw wroteInto(`${where}: callback`, 'x', i, x[i], copy[i]);
 }
 
 /**
