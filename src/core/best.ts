@@ -4,6 +4,8 @@ import type { Measured, Solver } from './solver.ts';
 export interface BestPoint extends Measured {
   /** `[n]`; the iterate's own array until it is overwritten, then a copy. */
   readonly x: Float64Array;
+  /** With mini-batches, the iterate, until the next batch has a finite loss there; where an error leaves the run. */
+  next: Float64Array | null;
   /** Makes an iterate the best point. */
   keep(x: Float64Array, measured: Measured): void;
   /**
@@ -30,8 +32,10 @@ export function bestPoint(
     x: copy as Float64Array,
     f: measured.f,
     gradientNorm: measured.gradientNorm,
+    next: null as Float64Array | null,
     statistics: null,
     keep(x: Float64Array, { f, gradientNorm }: Measured) {
+      best.next = null;
       best.x = x;
       best.f = f;
       best.gradientNorm = gradientNorm;

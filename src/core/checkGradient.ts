@@ -1,4 +1,4 @@
-import { runAsync, runSync } from './drive.ts';
+import { runAndPutBack, runAndPutBackAsync } from './held.ts';
 import { tensorAt } from './layout.ts';
 import { checkOptions, positive } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
@@ -62,7 +62,7 @@ export interface GradientCheck {
  *
  * Each element that the first step confirms takes two evaluations; each of the others takes a ladder of up to
  * 60 steps. An element counts as wrong only if the differences contradict it beyond kinks and rounding.
- * Afterwards the problem's parameters hold the point that was checked.
+ * Afterwards, and after an error, the problem's parameters are as before.
  *
  * A run that converges does not prove its gradient right: solvers compare slopes with values only if they
  * stop without success, and a gradient that is wrong in some elements may still vanish at some point.
@@ -86,7 +86,7 @@ export interface GradientCheck {
  * ```
  */
 export function checkGradient(problem: Problem, options: CheckGradientOptions = {}): GradientCheck {
-  return runSync(check('checkGradient', problem, options), problem);
+  return runAndPutBack(check('checkGradient', problem, options), problem);
 }
 
 /** As {@link checkGradient}, for a problem whose methods may return promises. */
@@ -94,7 +94,7 @@ export async function checkGradientAsync(
   problem: AsyncProblem | Problem,
   options: CheckGradientOptions = {},
 ): Promise<GradientCheck> {
-  return runAsync(check('checkGradientAsync', problem, options), problem);
+  return runAndPutBackAsync(check('checkGradientAsync', problem, options), problem);
 }
 
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
@@ -114,11 +114,7 @@ function* check(
     scale: scaleOf(n),
   });
   const { at = problem.p0 } = options;
-  try {
-    return verdict(yield* compare(where, problem, at, options));
-  } finally {
-    problem.params?.copyFrom(at);
-  }
+  return verdict(yield* compare(where, problem, at, options));
 }
 
 /** An element and its judgment. */

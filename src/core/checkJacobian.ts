@@ -1,4 +1,4 @@
-import { runAsync, runSync } from './drive.ts';
+import { runAndPutBack, runAndPutBackAsync } from './held.ts';
 import { EPSILON } from './epsilon.ts';
 import { askResiduals, differenceJacobian, differenceStep, jacobianSource, noteSizes } from './jacobian.ts';
 import { adjointOfRandom, atColumns, productsAt, sampled } from './jacobianProducts.ts';
@@ -85,7 +85,7 @@ export interface JacobianCheck {
  * ```
  */
 export function checkJacobian(problem: Problem, options: CheckJacobianOptions = {}): JacobianCheck {
-  return runSync(check('checkJacobian', problem, options), problem);
+  return runAndPutBack(check('checkJacobian', problem, options), problem);
 }
 
 /** As {@link checkJacobian}, for a problem whose methods may return promises. */
@@ -93,7 +93,7 @@ export async function checkJacobianAsync(
   problem: AsyncProblem | Problem,
   options: CheckJacobianOptions = {},
 ): Promise<JacobianCheck> {
-  return runAsync(check('checkJacobianAsync', problem, options), problem);
+  return runAndPutBackAsync(check('checkJacobianAsync', problem, options), problem);
 }
 
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
@@ -128,19 +128,14 @@ function* check(
   if (precision === 'float32') roundToFloat32(x);
   const residuals = new Float64Array(m);
   const subject = { where, x, residuals, precision, hasProducts };
-  try {
-    const { found, adjoint } = yield* compare(subject);
-    const nameOf = (column: number) => (params && tensorAt(params.layout, column)?.name) ?? null;
-    const noise = (row: number, column: number): number =>
-      (NOISE * EPSILON[precision] * Math.abs(residuals[row])) /
-      differenceStep('3-point', precision, x[column]);
-    const tallies = found.map((comparison) =>
-      tally(comparison.method, elements(comparison, noise, nameOf), tolerance),
-    );
-    return verdict(tallies, m * n, adjoint);
-  } finally {
-    params?.copyFrom(at);
-  }
+  const { found, adjoint } = yield* compare(subject);
+  const nameOf = (column: number) => (params && tensorAt(params.layout, column)?.name) ?? null;
+  const noise = (row: number, column: number): number =>
+    (NOISE * EPSILON[precision] * Math.abs(residuals[row])) / differenceStep('3-point', precision, x[column]);
+  const tallies = found.map((comparison) =>
+    tally(comparison.method, elements(comparison, noise, nameOf), tolerance),
+  );
+  return verdict(tallies, m * n, adjoint);
 }
 
 /** Point of a check, and what is written there. */

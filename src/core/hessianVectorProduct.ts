@@ -1,4 +1,4 @@
-import { runAsync, runSync } from './drive.ts';
+import { runAndPutBack, runAndPutBackAsync } from './held.ts';
 import { hessianAt } from './hessian.ts';
 import { checkOptions, either, numberBetween, oneOf, type Rules } from './options.ts';
 import { checkLength } from './paramSet.ts';
@@ -50,7 +50,7 @@ export interface HessianVectorProduct {
 /**
  * Computes ∇²f(x)·v: with the problem's own product if it has one, otherwise by central differences of
  * gradients, whose agreement is checked. The problem's own product is compared with a difference, at two
- * evaluations. Afterwards the problem's parameters hold x.
+ * evaluations. Afterwards, and after an error, the problem's parameters are as before.
  *
  * @param x - point, `[n]`
  * @param v - direction, `[n]`
@@ -77,7 +77,7 @@ export function hessianVectorProduct(
   v: Float64Array,
   options: HessianVectorOptions = {},
 ): HessianVectorProduct {
-  return runSync(multiply('hessianVectorProduct', problem, x, v, options), problem);
+  return runAndPutBack(multiply('hessianVectorProduct', problem, x, v, options), problem);
 }
 
 /** As {@link hessianVectorProduct}, for a problem whose methods may return promises. */
@@ -87,7 +87,7 @@ export async function hessianVectorProductAsync(
   v: Float64Array,
   options: HessianVectorOptions = {},
 ): Promise<HessianVectorProduct> {
-  return runAsync(multiply('hessianVectorProductAsync', problem, x, v, options), problem);
+  return runAndPutBackAsync(multiply('hessianVectorProductAsync', problem, x, v, options), problem);
 }
 
 function* multiply(
@@ -108,10 +108,6 @@ function* multiply(
   const { precision = 'float64' } = problem;
   const hessian = hessianAt(x, { precision, exact, epsilon, scale, signal: undefined });
   const product = new Float64Array(n);
-  try {
-    yield* hessian.times(v, product);
-  } finally {
-    problem.params?.copyFrom(x);
-  }
+  yield* hessian.times(v, product);
   return { product, agreement: hessian.agreement };
 }

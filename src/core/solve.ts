@@ -2,6 +2,7 @@ import { takeAnswer } from './returnedPoint.ts';
 import { bestPoint, type BestPoint } from './best.ts';
 import { differencedBy } from './differenced.ts';
 import { confirm, endOfFailed, stopHere, type End } from './endings.ts';
+import { thenPutBack } from './putBack.ts';
 import { metered, type Meter } from './meter.ts';
 import { saysStop } from './userAnswers.ts';
 import { rescaling } from './rescale.ts';
@@ -25,7 +26,7 @@ import { checkTransformed, type Filter } from './transform.ts';
  * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
  *
  * However it ends, even by an exception, `task.params` hold the best finite point afterwards. With
- * mini-batches, whose values cannot be compared, they hold the last one.
+ * mini-batches, whose values cannot be compared, they hold the last one accepted.
  *
  * @param filter - transform of f that the solver sees
  * @throws RangeError if p0 is empty or not finite, or f or ∇f is not finite there
@@ -52,13 +53,12 @@ export function* solve(
   const bounds = differencedBy(task.fg) && solver.bounds?.(settingOf(task));
   const plain = iterate(solver, task, options, best, view);
   const asks = bounds === undefined ? plain : within(bounds, plain);
-  try {
-    // The last filter is nearest to the solver: it sees f as the others have changed it.
-    return yield* filters.reduceRight((inner, by) => by.pass(inner), asks);
-  } finally {
-    task.params?.copyFrom(best.x);
+  // The last filter is nearest to the solver: it sees f as the others have changed it.
+  const filtered = filters.reduceRight((inner, by) => by.pass(inner), asks);
+  return yield* thenPutBack(filtered, () => {
+    task.params?.copyFrom(best.next ?? best.x);
     if (best.statistics !== null) task.statistics?.write(best.statistics);
-  }
+  });
 }
 
 /** Adds the bounds of the solver to questions for gradients, which come from differences. */
@@ -103,10 +103,9 @@ function note(run: Run): TraceEntry {
   const { options, best, state, now, meter, iteration, alpha } = run;
   const { f, gradientNorm } = now;
   // With mini-batches, a point is kept once the next batch has a finite loss there.
-  if (!run.setting.stochastic) {
-    if (f < best.f) best.keep(state.x, now);
-    else best.secure();
-  }
+  if (run.setting.stochastic) best.next = state.x;
+  else if (f < best.f) best.keep(state.x, now);
+  else best.secure();
   const size = Math.abs(state.f);
   run.highest = Math.max(run.highest, size);
   if (size > 0) run.smallest = Math.min(run.smallest || size, size);
@@ -166,6 +165,7 @@ function* advance(run: Run): Asks<End | null> {
 /** Returns the result, at the best point or at the one whose validation loss was least. */
 function* finish(run: Run, end: End): Asks<SolveResult> {
   const { solver, state, best, meter, view, setting, watched, iteration } = run;
+  best.next = null;
   yield* takeAnswer(solver, state, best, meter, { batches: setting.stochastic, measure: view.measure });
   best.secure();
   const finalState = stateOf(run);

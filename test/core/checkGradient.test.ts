@@ -610,9 +610,10 @@ describe('checkGradient', () => {
     expect(check.wrong.map(({ index }) => index)).toEqual([1]);
   });
 
-  it('leaves the parameters at the point it has checked, also where a value throws', () => {
+  it('puts the parameters back, also where a value throws', () => {
     const { p0, fg } = rosenbrock();
-    const params = vectorParams(Float64Array.from(p0));
+    const own = Float64Array.of(7, -0);
+    const params = vectorParams(own);
     let left = Infinity;
     const problem: Problem = {
       p0,
@@ -625,10 +626,10 @@ describe('checkGradient', () => {
     };
     const at = Float64Array.of(0.5, 0.25);
     checkGradient(problem, { at });
-    expect(params.copyInto(params.zeros())).toEqual(at);
+    expect(own).toEqual(Float64Array.of(7, -0));
     left = 2;
     expect(() => checkGradient(problem)).toThrow('enough');
-    expect(params.copyInto(params.zeros())).toEqual(p0);
+    expect(own).toEqual(Float64Array.of(7, -0));
   });
 
   it('sees that a gradient is not written', () => {

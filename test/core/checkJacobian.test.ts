@@ -111,7 +111,7 @@ describe('an element of a Jacobian', () => {
     expect(message).toContain('worst is row 2, column 1 (of "bias"): 6 against 5.000000');
     const at = Float64Array.of(8, 9);
     checkJacobian(linear(A, { params }), { at });
-    expect(params.copyInto(new Float64Array(2))).toEqual(at);
+    expect(params.copyInto(new Float64Array(2))).toEqual(Float64Array.of(1, 2));
   });
 
   it('is compared at the point asked for, rounded in float32', () => {

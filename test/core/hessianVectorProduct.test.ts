@@ -175,7 +175,7 @@ describe('a hessianVector', () => {
     );
   });
 
-  it('leaves the parameters at the point', () => {
+  it('puts the parameters back', () => {
     const problem = waves(1, 1);
     const params = vectorParams(new Float64Array(4));
     const at = problem.p0.map((value) => value + 0.1);
@@ -188,7 +188,7 @@ describe('a hessianVector', () => {
       },
     };
     hessianVectorProduct(moved, at, v);
-    expect(params.copyInto(new Float64Array(4))).toEqual(at);
+    expect(params.copyInto(new Float64Array(4))).toEqual(new Float64Array(4));
   });
 
   it('costs two evaluations to compare, once', () => {

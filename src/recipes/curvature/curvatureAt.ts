@@ -15,9 +15,10 @@ import {
   show,
   type Rules,
 } from '../../core/options.ts';
+import { keeping, type Held } from '../../core/held.ts';
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
 import { firstNonFinite } from '../../core/vector.ts';
-import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../landscape/lossSource.ts';
+import { heldBy, heldByAsync, subjectOf } from '../landscape/lossSource.ts';
 import { blockOf, elementsOf, gaussNewtonAt, madeFrom, type TensorChoice } from './operators.ts';
 import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
@@ -95,11 +96,7 @@ export function runAt<Options extends CurvatureOptions, Result>(
   check(where, problem, options, rules);
   const held = heldBy(problem, undefined);
   const point = enter(where, problem, held, options);
-  try {
-    return runSync(computation(point), problem);
-  } finally {
-    restore(held);
-  }
+  return runSync(keeping(held, computation(point)), problem);
 }
 
 /** As {@link runAt}, awaiting every answer. */
@@ -113,11 +110,7 @@ export async function runAtAsync<Options extends CurvatureOptions, Result>(
   check(where, problem, options, rules);
   const held = await heldByAsync(problem, undefined);
   const point = enter(where, problem, held, options);
-  try {
-    return await runAsync(computation(point), problem);
-  } finally {
-    restore(held);
-  }
+  return runAsync(keeping(held, computation(point)), problem);
 }
 
 function check<Options extends CurvatureOptions>(

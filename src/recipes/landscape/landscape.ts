@@ -12,7 +12,7 @@ import { FRAME } from '../../core/eventLoop.ts';
 import { checkOptions, objectWith } from '../../core/options.ts';
 import { adaptiveRun, adaptiveSurvey } from './adaptive.ts';
 import { runOn, type Executor } from '../grid/executor.ts';
-import { endJob, jobOf } from './prepareLandscape.ts';
+import { endJob, failedJob, jobOf } from './prepareLandscape.ts';
 import {
   checkParams,
   heldBy,
@@ -89,9 +89,10 @@ export function landscapeFor(where: string, source: Loss | Problem, ...rest: Syn
     const many = watchedAt(where, source, subject.params, metrics, hooks);
     const asks = plan === undefined ? survey(draft, cells, hooks) : adaptiveSurvey(draft, plan, hooks);
     runSync(asks, { p0: draft.plane.center, fg, ...many });
-  } finally {
-    endJob(job);
+  } catch (error) {
+    throw failedJob(error, job);
   }
+  endJob(job);
   return job.draft;
 }
 
@@ -153,9 +154,10 @@ export async function landscapeAsyncFor(
     } else if (executor !== undefined) {
       await runOn(executor, draft, cells, hooks);
     }
-  } finally {
-    endJob(job);
+  } catch (error) {
+    throw failedJob(error, job);
   }
+  endJob(job);
   return job.draft;
 }
 

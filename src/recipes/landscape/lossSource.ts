@@ -1,3 +1,4 @@
+import { hold, holdLater, type Held } from '../../core/held.ts';
 import { layoutOf, type Layout } from '../../core/layout.ts';
 import { show } from '../../core/options.ts';
 import { firstNonFinite } from '../../core/vector.ts';
@@ -22,27 +23,13 @@ export interface Subject {
   readonly center: Float64Array;
 }
 
-/** Parameters, if any, with their current values. */
-export interface Held {
-  readonly params: ParamSet | undefined;
-  readonly values: Float64Array | undefined;
-}
-
 /** Returns the given parameters, or those of the problem, with their current values. */
-export function heldBy(source: Source<unknown>, given: ParamSet | undefined): Held {
-  const params = given ?? paramsOf(source);
-  return { params, values: params?.copyInto(params.zeros()) };
-}
+export const heldBy = (source: Source<unknown>, given: ParamSet | undefined): Held =>
+  hold(given ?? paramsOf(source));
 
 /** As {@link heldBy}, but awaits a set that is read asynchronously, such as that of an asynchronous tfjs backend. */
-export async function heldByAsync(source: Source<unknown>, given: ParamSet | undefined): Promise<Held> {
-  const params = given ?? paramsOf(source);
-  return { params, values: params && (await readLater(params)) };
-}
-
-async function readLater(params: ParamSet & { read?(vector: Float64Array): Promise<Float64Array> }) {
-  return params.read === undefined ? params.copyInto(params.zeros()) : params.read(params.zeros());
-}
+export const heldByAsync = (source: Source<unknown>, given: ParamSet | undefined): Promise<Held> =>
+  holdLater(given ?? paramsOf(source));
 
 const paramsOf = (source: Source<unknown>): ParamSet | undefined =>
   typeof source === 'object' && source !== null ? source.params : undefined;
@@ -83,11 +70,6 @@ function wrapping(value: unknown): string | undefined {
 
 const isVariable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'assign' in value && 'dataSync' in value;
-
-/** Restores the parameters. */
-export function restore({ params, values }: Held): void {
-  if (values !== undefined) params?.copyFrom(values);
-}
 
 /**
  * Returns the center: `at` if the user gives one, otherwise the current parameters, or p0 if there are none.

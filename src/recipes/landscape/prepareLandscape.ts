@@ -4,7 +4,9 @@
  * @module
  */
 import { checkOptions } from '../../core/options.ts';
+import { putBack, type Held } from '../../core/held.ts';
 import { checkLength } from '../../core/paramSet.ts';
+import { errorAfter } from '../../core/putBack.ts';
 import { firstNonFinite, norm2 } from '../../core/vector.ts';
 import { adaptiveGoal, adaptivePlan, type AdaptivePlan } from './adaptive.ts';
 import { gridAxis } from '../grid/axis.ts';
@@ -14,7 +16,7 @@ import { randomDirections, type Normalize } from './directions.ts';
 import { landscapeRules, type LandscapeOptions } from './options.ts';
 import { progressMeter } from './progress.ts';
 import { checkStatistics } from './movingStatistics.ts';
-import { restore, subjectOf, type Held, type Source, type Subject } from './lossSource.ts';
+import { subjectOf, type Source, type Subject } from './lossSource.ts';
 import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from '../grid/gridWalk.ts';
 import { areParallel, type PlaneSpec } from './planes.ts';
 
@@ -82,11 +84,25 @@ function planOf(
   return adaptivePlan(draft, adaptiveGoal(where, adaptive));
 }
 
-/** Restores the parameters, and writes the last checkpoint. */
+/** Puts the parameters back, and writes the last checkpoint. */
 export function endJob({ held, checkpoint }: Job): void {
-  restore(held);
+  try {
+    putBack(held);
+  } catch (error) {
+    throw checkpointedAfter(error, checkpoint);
+  }
   checkpoint?.ended();
 }
+
+/** Ends a job that has failed; returns the error to throw. */
+export const failedJob = (error: unknown, { held, checkpoint }: Job): unknown =>
+  checkpointedAfter(
+    errorAfter(error, () => putBack(held)),
+    checkpoint,
+  );
+
+const checkpointedAfter = (error: unknown, checkpoint: Checkpoint | undefined): unknown =>
+  errorAfter(error, () => checkpoint?.ended(), 'The last points could not be saved');
 
 function planeSpec({ directions }: JobOptions): PlaneSpec | undefined {
   if (directions === undefined) return undefined;

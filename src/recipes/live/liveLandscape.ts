@@ -7,17 +7,16 @@
  * @module
  */
 import { runUnguarded } from '../../core/drive.ts';
+import { keeping } from '../../core/held.ts';
 import { checkOptions, show } from '../../core/options.ts';
 import {
   checkParams,
   heldBy,
   heldByAsync,
   isParamSet,
-  restore,
   subjectOf,
   watched,
   watchedAsync,
-  type Held,
   type Loss,
 } from '../landscape/lossSource.ts';
 import { liveView, nextTask, type LiveView } from './liveView.ts';
@@ -90,11 +89,7 @@ export function liveLandscape(source: Loss | Problem, ...rest: readonly unknown[
   /** Works on the surface, then restores the parameters. */
   const working = (work: (held: Float64Array) => Asks<void>) => {
     const held = heldBy(source, params);
-    try {
-      runUnguarded(work(held.values ?? subject.center), problem);
-    } finally {
-      restore(held);
-    }
+    runUnguarded(keeping(held, work(held.values ?? subject.center)), problem);
   };
   return liveOf(view, {
     callback({ x, f }) {
@@ -133,11 +128,7 @@ export function liveLandscapeAsync(source: AsyncProblem | Problem, options: Live
   };
   const working = async (work: (held: Float64Array) => Asks<void>) => {
     const held = await heldByAsync(source, undefined);
-    try {
-      await runLater(work(held.values ?? subject.center), answering);
-    } finally {
-      if (!isUntouched(held)) restore(held);
-    }
+    await runLater(keeping(held, work(held.values ?? subject.center)), answering);
   };
   const live = liveOf(view, {
     callback: ({ x, f }) => view.add(x, f),
@@ -156,14 +147,6 @@ export function liveLandscapeAsync(source: AsyncProblem | Problem, options: Live
   const own = { ...Object.getOwnPropertyDescriptors(source), fg: { value: fg, enumerable: true } };
   const problem: AsyncProblem = Object.defineProperties({ p0: subject.center, fg }, own);
   return Object.defineProperty(live, 'problem', { value: problem, enumerable: true }) as AsyncLiveLandscape;
-}
-
-/** True if evaluations do not change the parameters, as with an ONNX model. */
-function isUntouched({ params, values }: Held): boolean {
-  if (params === undefined || values === undefined) return true;
-  if ('read' in params) return false;
-  const now = params.copyInto(params.zeros());
-  return now.every((value, i) => Object.is(value, values[i]));
 }
 
 /** The parts that differ between synchronous and asynchronous problems. */

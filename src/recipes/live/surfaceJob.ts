@@ -8,7 +8,8 @@ import { jobOf } from '../landscape/prepareLandscape.ts';
 import type { Asks, Question } from '../../core/question.ts';
 import type { LandscapeData } from '../grid/data.ts';
 import type { LandscapeOptions } from '../landscape/options.ts';
-import type { Held, Source } from '../landscape/lossSource.ts';
+import type { Held } from '../../core/held.ts';
+import type { Source } from '../landscape/lossSource.ts';
 
 /** A running evaluation. */
 export interface SurfaceJob {
