@@ -56,9 +56,18 @@ export function* solve(
   // The last filter is nearest to the solver: it sees f as the others have changed it.
   const filtered = filters.reduceRight((inner, by) => by.pass(inner), asks);
   return yield* thenPutBack(filtered, () => {
-    task.params?.copyFrom(best.next ?? best.x);
+    const x = best.next ?? best.x;
+    task.params?.copyFrom(x);
     if (best.statistics !== null) task.statistics?.write(best.statistics);
+    else if (best.f < Infinity) bringUpToDate(task, x);
   });
+}
+
+/** Computes the statistics at x. If that fails, as f has, they are those of an earlier point. */
+function bringUpToDate({ statistics }: Task, x: Float64Array): void {
+  try {
+    statistics?.read(x);
+  } catch {}
 }
 
 /** Adds the bounds of the solver to questions for gradients, which come from differences. */

@@ -173,10 +173,20 @@ export async function fitFullBatchAsync(
     const asks = minimizing(where, problem, plan.solver, { ...plan.solveOptions, callback });
     const result = await runAsync(asks, problem);
     return finished(result, monitor, problem, plan.storeTrace);
+  } catch (error) {
+    if (problem !== null) settleAfterError(problem);
+    throw error;
   } finally {
     problem?.dispose();
     plan.dispose();
   }
+}
+
+/** Settles moving statistics that the run could not: on a backend that answers later. Fails where the loss does. */
+function settleAfterError(problem: AsyncModelProblem): void {
+  try {
+    if (problem.statistics === undefined) problem.settleStatistics();
+  } catch {}
 }
 
 /** Splits the options of a fit into data, solver, solve options and monitor options. */

@@ -106,17 +106,22 @@ export function modelLoss(
   };
 }
 
-/** Sets the moving statistics to those of the data, at the current weights. */
+/** Sets the moving statistics to those of the data, at the current weights. If that fails, they are as before. */
 function settle(model: tf.LayersModel, parts: readonly Part[]): void {
   const { variables, replacing } = movingStatistics(model);
   if (variables.length === 0) return;
   tf.tidy(() => {
-    let totals = variables.map((variable) => tf.zerosLike(variable));
-    for (const { share, closure } of parts) {
-      replacing(() => withoutMetrics(model, () => recurrentStates(model).again(closure)));
-      totals = totals.map((total, i) => total.add(variables[i].mul(share)));
+    let totals = variables.map((variable) => variable.clone());
+    try {
+      let sums = variables.map((variable) => tf.zerosLike(variable));
+      for (const { share, closure } of parts) {
+        replacing(() => withoutMetrics(model, () => recurrentStates(model).again(closure)));
+        sums = sums.map((sum, i) => sum.add(variables[i].mul(share)));
+      }
+      totals = sums;
+    } finally {
+      variables.forEach((variable, i) => variable.assign(totals[i]));
     }
-    variables.forEach((variable, i) => variable.assign(totals[i]));
   });
 }
 
