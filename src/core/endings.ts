@@ -90,8 +90,8 @@ function* unseenMismatch(run: Run): Asks<Mismatch | null> {
     const found = normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
     return found === null || typeof found === 'string' ? null : found.mismatch;
   }
+  if (isInexact(run)) return null;
   const unmoved = neverMoved(state, task.p0);
-  if (unmoved.length === 0 || isInexact(run)) return null;
   const found = yield* metered(changeUnseen(standstillOf(run), unmoved), run.meter, run.options.signal);
   return found !== null && 'kind' in found ? null : found;
 }
