@@ -304,6 +304,15 @@ describe('a tolerance that the start meets', () => {
     expect(at(0, { nextBatch() {} })).toBe(1);
   });
 
+  it('is met, too, where a limit forbids a look around a gradient of 0', () => {
+    for (const maxEvaluations of [1, 2, 3]) {
+      const start = { ...bowl, p0: new Float64Array(2) };
+      const result = minimize(start, scripted(['stay']).solver, { maxEvaluations });
+      expect(result).toMatchObject({ termination: 'gradientTolerance', iterations: 0 });
+      expect(result.evaluations.f).toBeLessThanOrEqual(maxEvaluations);
+    }
+  });
+
   it('is not blamed where a resumed run ends at once for another reason', () => {
     const moves: Move[] = [[2, 0], 'stay'];
     const options = { ftol: 1e-9 };
@@ -311,5 +320,46 @@ describe('a tolerance that the start meets', () => {
     expect(first).toMatchObject({ termination: 'functionTolerance', iterations: 3 });
     const again = minimize(bowl, scripted(moves).solver, { ...options, resume: first.state });
     expect(again).toMatchObject({ termination: 'functionTolerance', iterations: 0, message: first.message });
+  });
+});
+
+describe('a success with an unknown that has never moved', () => {
+  /** A bowl around (0, 5) whose second derivative is forgotten; the second unknown stays at its start. */
+  const forgotten: Problem = {
+    p0: Float64Array.of(4, -2),
+    fg([x, y], gradient) {
+      gradient?.set([x, 0]);
+      return x ** 2 / 2 + (y - 5) ** 2;
+    },
+  };
+  const end = (options: SolveOptions, change: Partial<Problem> = {}, to: readonly number[] = [0, -2]) =>
+    minimize({ ...forgotten, ...change }, scripted([to]).solver, options);
+
+  it('is a contradiction if f changes with it', () => {
+    const result = end({});
+    expect(result).toMatchObject({ termination: 'gradientMismatch', iterations: 1 });
+    // The change is confirmed on three shorter steps.
+    expect(result.evaluations.f).toBe(2 + 4);
+  });
+
+  it('is one still where a limit forbids the evaluations that would tell', () => {
+    for (const maxEvaluations of [2, 3, 5]) {
+      const result = end({ maxEvaluations });
+      expect(result).toMatchObject({ termination: 'gradientTolerance', converged: true, iterations: 1 });
+      expect(result.evaluations.f).toBe(maxEvaluations);
+    }
+  });
+
+  it('is not doubted where derivatives are inexact, or an unknown has moved or has a derivative', () => {
+    const undoubted = { termination: 'gradientTolerance', evaluations: { f: 2 } };
+    expect(end({}, { gradientError: () => 0 })).toMatchObject(undoubted);
+    expect(end({}, {}, [0, -1])).toMatchObject(undoubted);
+    const all: Problem['fg'] = ([x], gradient) => (gradient?.set([x, 1e-9]), x ** 2 / 2);
+    expect(end({}, { fg: all })).toMatchObject(undoubted);
+  });
+
+  it('is looked into only if it is a success', () => {
+    const fall: Problem['fg'] = ([x], gradient) => (gradient?.set([1, 0]), x === 4 ? 0 : -1e31);
+    expect(end({}, { fg: fall })).toMatchObject({ termination: 'unbounded', evaluations: { f: 2 } });
   });
 });
