@@ -47,6 +47,12 @@ describe('a start is refused with advice', () => {
     expect(() => minimize(problem, lbfgs())).toThrow(message);
   });
 
+  it('only a gradient of which nothing is set is told how to do without', () => {
+    const start = () => minimize(giving(1, [1, NaN]), lbfgs());
+    expect(start).toThrow(RangeError);
+    expect(start).toThrow(/element 1 of the gradient at p0 is NaN; .*start where they are finite\.$/);
+  });
+
   it.each([0, 1.5, -1, NaN, '3', undefined])('a number of residuals that is %o is refused', (m) => {
     expect(() => checkResidualCount('here', m)).toThrow(RangeError);
     expect(() => checkResidualCount('here', m)).toThrow(

@@ -152,7 +152,12 @@ describe('validation', () => {
     expect(whole.termination).toBe('validation');
     const evaluated = whole.validation!.trace.map(({ iteration }) => iteration);
     states.slice(0, whole.iterations).forEach((state, k) => {
-      const rest = minimize(walk(), solver(), { ...options, resume: state });
+      const seen: number[] = [];
+      const rest = minimize(walk(), solver(), {
+        ...options,
+        resume: state,
+        callback: ({ validation: loss, iteration }) => void (loss !== undefined && seen.push(iteration)),
+      });
       const { trace, best } = rest.validation!;
       expect([rest.termination, rest.x, rest.iterations + k]).toEqual([
         'validation',
@@ -160,6 +165,7 @@ describe('validation', () => {
         whole.iterations,
       ]);
       expect(trace.map(({ iteration }) => iteration + k)).toEqual(evaluated.filter((at) => at > k));
+      expect(seen).toEqual(trace.map(({ iteration }) => iteration));
       expect(best!.f).toBe(whole.validation!.best!.f);
       // That at the end of the first part does not count as one without improvement.
       const first = minimize(walk(), solver(), { validation, maxIterations: k });
