@@ -26,7 +26,7 @@ const models: [model: Model, slopes: Slopes, truth: number[]][] = [
 ];
 
 /** So many fits of a kind, for `it.each`. */
-export const seeds = (kind: 'usual' | 'hard', count: number): ['usual' | 'hard', number][] =>
+export const seeds = <Kind extends string>(kind: Kind, count: number): [Kind, number][] =>
   Array.from({ length: count }, (_, seed) => [kind, seed]);
 
 /** A random fit: with noise or none, near its minimum or far, with bounds or none, in float32 or float64. */
@@ -184,5 +184,53 @@ export function hardFit(seed: number) {
       jacobian: ({ 0: x }) => [-2 * bend * x, bend, -1, 0, 0, 0],
     },
     { maxIterations: 1000 },
+  );
+}
+
+/**
+ * A fit of a peak that lies far from 0 compared with its width, about as far as forward differences bear; or of a polynomial
+ * in kelvins, whose columns are equal to 1e-8.
+ */
+export function farFit(seed: number) {
+  const random = uniform(seed + 1);
+  const free = (n: number) => ({
+    lower: new Float64Array(n).fill(-Infinity),
+    upper: new Float64Array(n).fill(Infinity),
+  });
+  if (seed % 3 === 2) {
+    const kelvins = Array.from({ length: 41 }, (_, i) => 280 + i);
+    const rows = kelvins.map((v) => [0, 1, 2, 3, 4, 5].map((power) => v ** power));
+    const y = kelvins.map((v) => Math.sin((v - 300) / 10) + 0.1 * random());
+    return recorded(
+      {
+        precision: 'float64',
+        hasJacobian: true,
+        ...free(6),
+        p0: new Float64Array(6),
+        m: y.length,
+        size: Math.hypot(...y),
+        residuals: (x) => rows.map((row, i) => row.reduce((sum, a, j) => sum + a * x[j], -y[i])),
+        jacobian: () => rows.flat(),
+      },
+      { maxIterations: 1000 },
+    );
+  }
+  const [model, slopes, truth] = models[2];
+  const center = 10 ** (4 + 2 * random());
+  const t = Array.from({ length: 12 }, (_, i) => i / 4);
+  const y = t.map((ti) => model(ti, truth) + 0.01 * random());
+  const moved = (x: ArrayLike<number>) => [x[0], x[1] - center, x[2]];
+  return recorded(
+    {
+      precision: 'float64',
+      hasJacobian: random() < 0.2,
+      ...free(3),
+      p0: Float64Array.of(1.5 + random(), center + 1 + random(), 0.4 + 2 * random()),
+      m: t.length,
+      size: Math.hypot(...y),
+      residuals: (x) => t.map((ti, i) => model(ti, moved(x)) - y[i]),
+      jacobian: (x) => t.flatMap((ti) => slopes(ti, moved(x))),
+    },
+    { maxIterations: 300 },
   );
 }
