@@ -9,7 +9,7 @@ const ORDER = 6;
 const COMPLETE = 1e-14;
 /** A column this accurate is taken if further steps, `PATIENCE` of them, do not improve it. */
 const ACCURATE = 1e-11;
-const PATIENCE = 4;
+const PATIENCE = 5;
 /** Largest relative change of a column: steps over which all residuals level off agree, too, but not with short ones. */
 const CHANGE = 0.5;
 
@@ -54,7 +54,10 @@ interface Column {
   readonly error: number;
 }
 
-/** Returns the entry of Neville's table that differs least from those that it is made of; the given column if none is near it, and zeros as they are. */
+/**
+ * Returns the entry of Neville's table that differs least from those that it is made of; the given column if none is near it,
+ * and zeros as they are.
+ */
 function columnOf(fit: FitProblem, place: Place, longest: number): Column {
   const { given } = place;
   const change = CHANGE * norm2(given);
@@ -64,13 +67,14 @@ function columnOf(fit: FitProblem, place: Place, longest: number): Column {
   let [step, idle] = [longest, 0];
   for (let k = 0; k < STEPS && best.error > COMPLETE; k++, step /= 2) {
     const slopes = centralDifference(fit, place, step);
+    // Only the first steps reach beyond the bounds: nothing stands before them in the table.
     const row = slopes === null ? [] : [slopes];
-    for (let i = 0; i < Math.min(before.length, ORDER) && row.length > 0; i++) {
+    for (let i = 0; i < Math.min(before.length, ORDER); i++) {
       const [coarse, fine] = [before[i], row[i]];
       const weight = 1 / (4 ** (i + 1) - 1);
       const next = fine.map((value, at) => value + weight * (value - coarse[at]));
       const error = Math.max(distance(next, fine), distance(next, coarse)) / norm2(next);
-      if (error < best.error && distance(next, given) <= change) [best, idle] = [{ values: next, error }, -1];
+      if (error < best.error && distance(next, given) <= change) [best, idle] = [{ values: next, error }, 0];
       row.push(next);
     }
     if (best.error <= ACCURATE && idle++ === PATIENCE) break;
@@ -79,7 +83,10 @@ function columnOf(fit: FitProblem, place: Place, longest: number): Column {
   return best;
 }
 
-/** Returns the central difference of all residuals, `[m]`; null if a point is beyond the bounds, or not finite. */
+/**
+ * Returns the central difference of all residuals, `[m]`; null if a point is beyond the bounds. Where residuals are not finite,
+ * or the step is lost in x, neither is the difference, and no entry made of it is taken.
+ */
 function centralDifference(fit: FitProblem, { x, j }: Place, step: number): Float64Array | null {
   const { problem } = fit;
   const at = (move: number): { x: number; r: Float64Array } | null => {
@@ -91,7 +98,6 @@ function centralDifference(fit: FitProblem, { x, j }: Place, step: number): Floa
     return { x: point[j], r };
   };
   const [above, below] = [at(step), at(-step)];
-  if (above === null || below === null || !(above.x > below.x)) return null;
-  const slopes = above.r.map((value, i) => (value - below.r[i]) / (above.x - below.x));
-  return slopes.every(Number.isFinite) ? slopes : null;
+  if (above === null || below === null) return null;
+  return above.r.map((value, i) => (value - below.r[i]) / (above.x - below.x));
 }
