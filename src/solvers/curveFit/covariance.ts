@@ -55,15 +55,9 @@ export function standardErrorOf({ factor, loose, norms }: Uncertainty, g: Float6
 /** Returns factor·value: 0 for a value of 0, even if the factor is infinite, as without degrees of freedom. */
 export const scaledBy = (factor: number, value: number): number => (value === 0 ? 0 : factor * value);
 
-/** s²·gᵀ(JᵀJ)⁻¹h */
-export function covarianceOf(
-  { factor }: Pick<Uncertainty, 'factor'>,
-  g: Float64Array,
-  h: Float64Array,
-  s: number,
-): number {
-  return factor.reduce((sum, u) => sum + s * dot(u, g) * (s * dot(u, h)), 0);
-}
+/** Returns s·uᵀg for each vector u of the factor. The product of the images of g and h is their covariance, s²·gᵀ(JᵀJ)⁻¹h. */
+export const imageOf = ({ factor }: Pick<Uncertainty, 'factor'>, g: Float64Array, s: number): Float64Array =>
+  Float64Array.from(factor, (u) => s * dot(u, g));
 
 /** Derivatives of all parameters with respect to those that vary, a gradient `[n]` for each. */
 export function gradientsOf(

@@ -4,7 +4,7 @@ import type { RobustLoss } from '../../core/robustLoss.ts';
 import { dot, normInf } from '../../core/vector.ts';
 import { whiten } from './correlatedErrors.ts';
 import {
-  covarianceOf,
+  imageOf,
   gradientsOf,
   scaledBy,
   standardErrorOf,
@@ -214,21 +214,23 @@ function matrices(
   );
   const isLoose = errors.map((error) => error === Infinity);
   const standardErrors = Float64Array.from(errors, (error) => (isUnknown && error > 0 ? Infinity : error));
-  const covariance = gradients.map((g, i) =>
-    Float64Array.from(gradients, (h, j) => {
+  const images = gradients.map((g) => imageOf(uncertainty, g, deviation));
+  const covariance = images.map((g, i) =>
+    Float64Array.from(images, (h, j) => {
       const [a, b] = [standardErrors[i], standardErrors[j]];
       if (i === j) return a ** 2;
       if (a === 0 || b === 0) return 0;
-      return Number.isFinite(a) && Number.isFinite(b) ? covarianceOf(uncertainty, g, h, deviation) : NaN;
+      return Number.isFinite(a) && Number.isFinite(b) ? dot(g, h) : NaN;
     }),
   );
-  const correlation = gradients.map((g, i) =>
-    Float64Array.from(gradients, (h, j) => {
+  const inUnits = gradients.map((g, i) => g.map((slope) => slope / standardErrors[i]));
+  const relative = inUnits.map((g) => imageOf(uncertainty, g, deviation));
+  const correlation = relative.map((g, i) =>
+    Float64Array.from(relative, (h, j) => {
       const [a, b] = [standardErrors[i], standardErrors[j]];
       if (!(a > 0 && b > 0 && a + b < Infinity)) return NaN;
       if (i === j) return 1;
-      const [gOfUnit, hOfUnit] = [g.map((slope) => slope / a), h.map((slope) => slope / b)];
-      return Math.max(-1, Math.min(1, covarianceOf(uncertainty, gOfUnit, hOfUnit, deviation))); // rounding may exceed 1
+      return Math.max(-1, Math.min(1, dot(g, h))); // rounding may exceed 1
     }),
   );
   return { covariance, correlation, standardErrors, isLoose };

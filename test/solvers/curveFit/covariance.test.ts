@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { covarianceOf, gradientsOf, standardErrorOf } from '../../../src/solvers/curveFit/covariance.ts';
+import { gradientsOf, imageOf, standardErrorOf } from '../../../src/solvers/curveFit/covariance.ts';
 import type { ParameterSet } from '../../../src/solvers/curveFit/parameters.ts';
 
 /** Two parameters in units of 1/2 and 1/5, of which the data determine only the sum. */
@@ -43,11 +43,12 @@ describe('the standard error of a function of the parameters', () => {
 
 it('the covariance of two functions is s²·gᵀ(JᵀJ)⁻¹h', () => {
   const factor = sumOnly.factor.map((u) => u.subarray(0, 2));
-  const uncertainty = { ...sumOnly, factor };
-  expect(covarianceOf(uncertainty, Float64Array.of(1, 0), Float64Array.of(0, 1), 1)).toBe(1);
-  expect(covarianceOf(uncertainty, Float64Array.of(2, -1), Float64Array.of(3, 4), 2)).toBe(
-    4 * (18 + 8 - 3 - 8),
-  );
+  const covarianceOf = (g: number[], h: number[], s: number): number => {
+    const [a, b] = [g, h].map((slopes) => imageOf({ factor }, Float64Array.from(slopes), s));
+    return a.reduce((sum, value, k) => sum + value * b[k], 0);
+  };
+  expect(covarianceOf([1, 0], [0, 1], 1)).toBe(1);
+  expect(covarianceOf([2, -1], [3, 4], 2)).toBe(4 * (18 + 8 - 3 - 8));
 });
 
 describe('gradients of all parameters', () => {
