@@ -1,8 +1,23 @@
 import type { CurveFit } from './result.ts';
 
-/** Formats a number with the significant digits of a report. */
-const digits = (value: number, count = 6): string =>
-  Number.isFinite(value) ? String(Number(value.toPrecision(count))) : String(value);
+/** Sizes from which on, and below which, numbers have an exponent. */
+const LARGE = 1e9;
+const SMALL = 1e-4;
+
+/** Formats a number with the significant digits of a report, and with an exponent instead of zeros that are no digits. */
+function digits(value: number, count = 6): string {
+  if (!Number.isFinite(value)) return String(value);
+  const rounded = Number(value.toPrecision(count));
+  const size = Math.abs(rounded);
+  const isPlain = size === 0 || (size >= SMALL && size < Math.max(LARGE, 10 ** count));
+  return isPlain ? String(rounded) : rounded.toExponential();
+}
+
+/** Formats a correlation to three decimals, or to as many as distinguish it from ±1. */
+function correlationDigits(value: number): string {
+  const missing = 1 - Math.abs(value);
+  return value.toFixed(missing > 0 && missing < 5e-4 ? Math.min(9, 1 - Math.floor(Math.log10(missing))) : 3);
+}
 
 /** Correlations below this are left out. */
 const LEAST_CORRELATION = 0.1;
@@ -18,9 +33,12 @@ type Reported = Omit<
 export function reportOf(fit: Reported): string {
   const width = Math.max(...fit.names.map((name) => name.length));
   const parameters = fit.names.map((name, j) => `    ${name.padEnd(width)}   ${describe(fit, j)}`);
-  const correlations = pairs(fit)
+  const correlated = pairs(fit);
+  const correlations = correlated
     .slice(0, MAX_CORRELATIONS)
-    .map(([pair, value]) => `    ${pair.padEnd(2 * width + 2)}   ${value.toFixed(3)}`);
+    .map(([pair, value]) => `    ${pair.padEnd(2 * width + 2)}   ${correlationDigits(value)}`);
+  const shown =
+    correlated.length > MAX_CORRELATIONS ? `the largest ${MAX_CORRELATIONS} of ${correlated.length} ` : '';
   const varied = fit.roles.filter((role) => role === 'varied' || role === 'at bound').length;
   const skipped = fit.skipped > 0 ? ` (${fit.skipped} missing left out)` : '';
   return ` * Status: ${fit.status}
@@ -38,7 +56,7 @@ ${fit.rSquared === undefined ? '' : `    R²:                  ${digits(fit.rSqu
 
  * Parameters
 ${parameters.join('\n')}
-${correlations.length > 0 ? `\n * Correlations (above ${LEAST_CORRELATION} in size)\n${correlations.join('\n')}\n` : ''}`;
+${correlations.length > 0 ? `\n * Correlations (${shown}above ${LEAST_CORRELATION} in size)\n${correlations.join('\n')}\n` : ''}`;
 }
 
 /** Digits of a value in a report: 9, or as many as show three digits of its error; all of a float64 are 17. */

@@ -128,6 +128,21 @@ describe('the report of a fit', () => {
       { x: [1.7e9 + 0.25, 1, 2], standardErrors: [1e-12, 1, 0] },
       '1700000000.25 ± 1e-12 (5.88e-20 %)',
     ],
+    [
+      'so large that its last digits are not known, with an exponent',
+      { x: [6.11769609123e13, 1, 2], standardErrors: [1.34e13, 1, 0] },
+      '6.11769609e+13 ± 1.34e+13 (21.9 %)',
+    ],
+    [
+      'so small that a plain number would begin with zeros, with an exponent',
+      { x: [7.94994123456e-5, 1, 2], standardErrors: [1.5e-5, 1, 0] },
+      '7.94994123e-5 ± 1.5e-5 (18.9 %)',
+    ],
+    [
+      'with nine digits, and of ten thousandths, without an exponent',
+      { x: [987654321.4, 1, 2], standardErrors: [1.23456e-4, 1, 0] },
+      '987654321.4 ± 0.000123 (1.25e-11 %)',
+    ],
     ['below 0', { x: [-2, 1, 2] }, '-2 ± 0.0123 (0.617 %)'],
   ])('shows a parameter %s', (_, change, text) => {
     expect(section('Parameters', change)[0]).toBe(`    rate   ${text}`);
@@ -158,21 +173,36 @@ describe('the report of a fit', () => {
     expect(linesOf({ correlation: none }).join('\n')).toMatch(/\(fixed\)\n$/);
   });
 
-  it('shows twenty correlations at most', () => {
+  it('shows as many decimals of a correlation as distinguish it from 1', () => {
+    const correlation = [
+      [1, -0.99986, 0.9994],
+      [-0.99986, 1, 1],
+      [0.9994, 1, 1],
+    ].map((row) => Float64Array.from(row));
+    expect(section('Correlations', { correlation, roles: ['varied', 'varied', 'varied'] })).toEqual([
+      '    b, c         1.000',
+      '    rate, b      -0.99986',
+      '    rate, c      0.999',
+    ]);
+  });
+
+  it('shows twenty correlations at most, and says of how many', () => {
     const names = Array.from({ length: 8 }, (_, j) => `p${j}`);
     const values = Array.from({ length: 64 }, (_, at) => {
       const [i, j] = [Math.floor(at / 8), at % 8];
       return i === j ? 1 : (Math.max(i, j) * 8 + Math.min(i, j) + 20) / 100;
     });
     const correlation = names.map((_, i) => Float64Array.from(values.slice(8 * i, 8 * i + 8)));
-    const shown = section('Correlations', {
+    const many = {
       names,
       correlation,
       roles: names.map(() => 'varied'),
       x: names.map(() => 1),
       standardErrors: names.map(() => 1),
-    });
+    };
+    const shown = section('Correlations', many);
     expect(shown).toHaveLength(20);
+    expect(linesOf(many)).toContain(' * Correlations (the largest 20 of 28 above 0.1 in size)');
     expect(shown[0]).toBe('    p6, p7   0.820');
     const sizes = shown.map((line) => Number(line.slice(-5)));
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
