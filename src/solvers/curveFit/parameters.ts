@@ -29,8 +29,9 @@ export type KeyOf<S extends Start> =
       ? number | `${number}` | `p${number}`
       : Extract<keyof S, string>;
 
-/** Bounds in order or by name; absent, undefined or null is unbounded. */
+/** Bounds in order or by name, or one number for all that are not tied; absent, undefined or null is unbounded. */
 export type Limits<S extends Start = Start> =
+  | number
   | ArrayLike<number | null | undefined>
   | { readonly [Name in KeyOf<S>]?: number | null | undefined };
 
@@ -90,10 +91,10 @@ export function readParameters(p0: Start, options: ParameterOptions, where = 'cu
   };
   const fixed = new Set(options.fixed.map((key) => indexOf('fixed', key)));
   const ties = readTies(where, names, options.tied, fixed, indexOf);
-  const lower = limits(where, 'lower', options.lower, -Infinity, names, indexOf);
-  const upper = limits(where, 'upper', options.upper, Infinity, names, indexOf);
   const tied = [...ties.keys()];
   const varied = names.map((_, j) => j).filter((j) => !fixed.has(j) && !ties.has(j));
+  const lower = limits(where, 'lower', forEach(options.lower, names, varied), -Infinity, names, indexOf);
+  const upper = limits(where, 'upper', forEach(options.upper, names, varied), Infinity, names, indexOf);
   if (varied.length === 0)
     throw new RangeError(`${where}: every parameter is fixed or tied; there is nothing to fit.`);
   checkBounds(where, { names, start, lower, upper, tied, varied });
@@ -213,6 +214,15 @@ function checkTied(where: string, name: string, value: unknown): number {
   throw new TypeError(`${where}: tied.${name} must return a number, got ${show(value)}.`);
 }
 
+/** Returns bounds; one number becomes a list, with a bound for each parameter that varies. */
+function forEach(
+  given: Limits | undefined,
+  names: readonly string[],
+  varied: readonly number[],
+): Limits | undefined {
+  return typeof given === 'number' ? names.map((_, j) => (varied.includes(j) ? given : null)) : given;
+}
+
 function limits(
   where: string,
   option: string,
@@ -225,7 +235,7 @@ function limits(
   if (given === undefined) return values;
   if (typeof given !== 'object' || given === null) {
     throw new TypeError(
-      `${where}: ${option} must be an array or an object { name: bound }, got ${show(given)}.`,
+      `${where}: ${option} must be a number, an array or an object { name: bound }, got ${show(given)}.`,
     );
   }
   if (isList(given) && given.length !== names.length) {

@@ -136,11 +136,16 @@ describe('parameters', () => {
       { upper: { b: 1 } },
       'RangeError: here: the start of b, 2, is outside its bounds [-Infinity, 1].',
     ],
-    [byName, { lower: 0 }, 'TypeError: here: lower must be an array or an object { name: bound }, got 0.'],
+    [
+      byName,
+      { lower: '0' },
+      'TypeError: here: lower must be a number, an array or an object { name: bound }, got "0".',
+    ],
+    [byName, { upper: NaN }, 'RangeError: here: upper of a must be a number or null, got NaN.'],
     [
       byName,
       { upper: null },
-      'TypeError: here: upper must be an array or an object { name: bound }, got null.',
+      'TypeError: here: upper must be a number, an array or an object { name: bound }, got null.',
     ],
     [byName, { lower: [0] }, 'RangeError: here: lower has 1 values; there are 2 parameters.'],
     [byName, { lower: { c: 0 } }, 'RangeError: here: lower: no parameter "c"; there are a, b.'],
@@ -155,6 +160,15 @@ describe('parameters', () => {
       }
     };
     expect(refused()).toBe(message);
+  });
+
+  it('one number bounds all parameters that vary', () => {
+    const { lower, upper } = read([1, 2, 3], { lower: 0, upper: 2.5, fixed: [2] });
+    expect([...lower]).toEqual([0, 0, -Infinity]);
+    expect([...upper]).toEqual([2.5, 2.5, Infinity]);
+    const tied = read(byName, { lower: 0, tied: { b: ({ a }: { a: number }) => -a } });
+    expect([...tied.lower]).toEqual([0, -Infinity]);
+    expect(() => read(byName, { lower: 1.5 })).toThrow('here: the start of a, 1, is outside its bounds');
   });
 
   it('may start on their bounds', () => {

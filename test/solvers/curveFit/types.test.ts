@@ -33,6 +33,7 @@ describe('the compiler knows the names of the parameters of a fit', () => {
     expect(() => curveFit(decay, t, y, start, { fixed: ['typo'] })).toThrow('fixed: no parameter "typo"');
     // @ts-expect-error -- there is no such parameter
     expect(() => curveFit(decay, t, y, start, { lower: { typo: 0 } })).toThrow('lower: no parameter "typo"');
+    expect(curveFit(decay, t, y, start, { lower: 0, upper: 9 }).atBound).toEqual([]);
     // @ts-expect-error -- there is no such parameter
     expect(() => curveFit(decay, t, y, start, { tied: { typo: () => 1 } })).toThrow('tied: no parameter');
     const fit = curveFit(decay, t, y, start, { tied: { rate: ({ a }) => a / 8 }, lower: { a: 0 } });
