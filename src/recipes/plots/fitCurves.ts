@@ -1,4 +1,4 @@
-import type { FigureAttributes } from './attributes.ts';
+import type { AxisScale, FigureAttributes } from './attributes.ts';
 import type { Filled } from '../../core/options.ts';
 
 /** Attributes of {@link fitPlot}. */
@@ -11,6 +11,8 @@ export interface FitAttributes extends FigureAttributes {
    * @defaultValue `true`
    */
   band?: boolean | undefined;
+  /** Scale of x; with `'log'`, every x must be positive. @defaultValue `'linear'` */
+  xscale?: AxisScale | undefined;
   /** Number of points for drawing the curve. @defaultValue `200` */
   npoints?: number | undefined;
 }

@@ -3,7 +3,8 @@ import { domainsOf, fitSvg } from './fitSvg.ts';
 import { attributesLess, hoveredLess, less, pageOffsets } from './pageOffsets.ts';
 import { plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { plotOf, type Plot, type VegaSpec } from './plot.ts';
-import { figureRules, recipe, theme } from './attributes.ts';
+import type { AxisScale } from './attributes.ts';
+import { axisScale, figureRules, recipe, theme } from './attributes.ts';
 import {
   colors,
   residualShare,
@@ -18,10 +19,19 @@ const rules: Rules<FitAttributes> = {
   ...figureRules,
   level: numberBetween(0, 1),
   band: boolean,
+  xscale: axisScale,
   npoints: integerIn(2, 100_000),
 };
 
-const defaults: FilledFit = { ...theme, xlabel: 'x', ylabel: 'y', level: 0.95, band: true, npoints: 200 };
+const defaults: FilledFit = {
+  ...theme,
+  xlabel: 'x',
+  ylabel: 'y',
+  level: 0.95,
+  band: true,
+  xscale: 'linear',
+  npoints: 200,
+};
 
 /**
  * Draws a fit: data, curve, the bands of the curve and of new observations, and below them the residuals, in
@@ -52,7 +62,7 @@ export function fitPlot(fit: FittedCurve, attributes: FitAttributes = {}): Plot 
 const isFinite = ({ lower, upper }: Band): boolean =>
   lower.every(Number.isFinite) && upper.every(Number.isFinite);
 
-function curvesOf(fit: FittedCurve, { level, band, npoints }: FilledFit): FitCurves {
+function curvesOf(fit: FittedCurve, { level, band, xscale, npoints }: FilledFit): FitCurves {
   const { points, y, fitted, sigma } = fit;
   const x = points.map((point) => {
     if (typeof point === 'number') return point;
@@ -63,8 +73,13 @@ function curvesOf(fit: FittedCurve, { level, band, npoints }: FilledFit): FitCur
   });
   const low = x.reduce((a, b) => Math.min(a, b), Infinity);
   const high = x.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (xscale === 'log' && !(low > 0)) {
+    throw new RangeError(
+      `fitPlot: xscale: 'log' shows positive x only; the lowest here is ${low}. Leave it out.`,
+    );
+  }
   const isList = typeof points[0] !== 'number';
-  const at = Array.from({ length: npoints }, (_, i) => low + ((high - low) * i) / (npoints - 1));
+  const at = Array.from({ length: npoints }, (_, i) => between(low, high, i / (npoints - 1), xscale));
   // A model of lists with one number gets such lists.
   const asked = (isList ? at.map((value) => [value]) : at) as number[];
   const { values, confidence, prediction } = fit.predict(asked, { level });
@@ -80,10 +95,17 @@ function curvesOf(fit: FittedCurve, { level, band, npoints }: FilledFit): FitCur
   };
 }
 
+/** Returns the value at a fraction of the way from `low` to `high` along an axis. */
+function between(low: number, high: number, part: number, scale: AxisScale): number {
+  if (scale === 'linear') return low + (high - low) * part;
+  // Not beyond the ends by rounding: the model may not be defined there.
+  return Math.min(high, Math.max(low, low ** (1 - part) * high ** part));
+}
+
 /** Returns data, curve and attributes less the offsets of the axes. */
 function lessOffsets(given: FitCurves, attributes: FilledFit) {
-  const domains = domainsOf(given);
-  const offsets = pageOffsets(['linear', domains.x], ['linear', domains.y]);
+  const domains = domainsOf(given, attributes.xscale);
+  const offsets = pageOffsets([attributes.xscale, domains.x], ['linear', domains.y]);
   const up = (values: ArrayLike<number>) => less(values, offsets.y);
   const bandLess = (band: Band | null) => band && { lower: up(band.lower), upper: up(band.upper) };
   const curves: FitCurves = {
@@ -149,7 +171,7 @@ function plotly(given: FitCurves, final: FilledFit): PlotlyFigure {
   ];
   const layout = {
     ...plotlyLayout(attributes),
-    xaxis: { ...plotlyAxis(attributes.xlabel, 'linear', 'data'), anchor: 'y2' },
+    xaxis: { ...plotlyAxis(attributes.xlabel, attributes.xscale, 'data'), anchor: 'y2' },
     yaxis: { ...plotlyAxis(attributes.ylabel, 'linear', 'data'), domain: [residualShare + 0.06, 1] },
     yaxis2: {
       ...plotlyAxis(curves.residualName, 'linear', 'data'),
@@ -163,9 +185,14 @@ function plotly(given: FitCurves, final: FilledFit): PlotlyFigure {
 function vega(given: FitCurves, final: FilledFit): VegaSpec {
   const { curves, attributes } = lessOffsets(given, final);
   const { x, y, residuals, at, values, confidence, prediction } = curves;
-  const { title, width, height, xlabel, ylabel } = attributes;
+  const { title, width, height, xlabel, ylabel, xscale } = attributes;
   const scale = { zero: false };
-  const across = { field: 'x', type: 'quantitative', title: xlabel, scale };
+  const across = {
+    field: 'x',
+    type: 'quantitative',
+    title: xlabel,
+    scale: xscale === 'log' ? { type: 'log' } : scale,
+  };
   const up = { type: 'quantitative', title: ylabel, scale };
   const area = (band: Band | null, opacity: number) =>
     band === null

@@ -3,6 +3,7 @@ import { colors, residualShare, type Band, type FilledFit, type FitCurves } from
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
 import { namedLess } from './offset.ts';
+import type { AxisScale } from './attributes.ts';
 import { el, polygon, polyline } from './svg.ts';
 
 const RADIUS = 3;
@@ -43,23 +44,23 @@ interface Panels {
 }
 
 /** Returns the domains of both axes of the upper panel. */
-export function domainsOf({ x, y, values, confidence, prediction }: FitCurves) {
+export function domainsOf({ x, y, values, confidence, prediction }: FitCurves, xscale: AxisScale) {
   const bands = [prediction, confidence].filter((band) => band !== null);
   const ends = bands.flatMap(({ lower, upper }) => Array.from(lower).concat(Array.from(upper)));
-  return { x: domainOf(x, 'linear', 0.03), y: domainOf([...y, ...values, ...ends], 'linear') };
+  return { x: domainOf(x, xscale, 0.03), y: domainOf([...y, ...values, ...ends], 'linear') };
 }
 
 function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
-  const { fontSize } = attributes;
+  const { fontSize, xscale } = attributes;
   const { residuals, residualName } = curves;
-  const { x: xDomain, y: yDomain } = domainsOf(curves);
+  const { x: xDomain, y: yDomain } = domainsOf(curves, xscale);
   const largest = residuals.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const rDomain: [number, number] = [-1.15 * largest, 1.15 * largest];
   const labels = Math.max(
     labelsWidth('linear', yDomain, attributes),
     labelsWidth('linear', rDomain, attributes),
   );
-  const whole = frameOf(namedLess(attributes, ['linear', xDomain], ['linear', yDomain]), labels, 0);
+  const whole = frameOf(namedLess(attributes, [xscale, xDomain], ['linear', yDomain]), labels, 0);
   const height = whole.bottom - whole.top;
   const split = Math.round(whole.bottom - residualShare * height);
   const { nameEnds } = whole;
@@ -69,7 +70,7 @@ function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
   return {
     upper,
     lower,
-    across: axisOf('linear', xDomain, [whole.left, whole.right], { fontSize, horizontal: true }),
+    across: axisOf(xscale, xDomain, [whole.left, whole.right], { fontSize, horizontal: true }),
     up: axisOf('linear', yDomain, [upper.bottom, upper.top], { fontSize }),
     aside: axisOf('linear', rDomain, [lower.bottom, lower.top], { fontSize }),
   };

@@ -47,6 +47,30 @@ describe('fitPlot', () => {
     expect(fitPlot(lists).toSVG()).toContain('<circle');
   });
 
+  it('draws x on a log axis, with points of the curve at equal ratios', () => {
+    const dose = [1e-9, 1e-8, 1e-7, 1e-6, 1e-5];
+    const response = (d: number, { top, half }: { top: number; half: number }) => top / (1 + half / d);
+    const start = { top: 90, half: 2e-7 };
+    const doses = curveFit(response, dose, [1, 9, 52, 88, 101], start);
+    const logarithmic = fitPlot(doses, { xscale: 'log', npoints: 41 });
+    const { data, layout } = logarithmic.toPlotly() as unknown as {
+      data: { name?: string; x: number[] }[];
+      layout: { xaxis: { type: string } };
+    };
+    const { x } = data.find(({ name }) => name === 'fit')!;
+    expect([x[0], x[40]]).toEqual([1e-9, 1e-5]);
+    x.forEach((value, i) => expect(value / 10 ** (-9 + i / 10)).toBeCloseTo(1, 12));
+    expect(layout.xaxis.type).toBe('log');
+    expect(JSON.stringify(logarithmic.toVega()).match(/"scale":{"type":"log"}/g)).toHaveLength(5);
+    const centers = [...logarithmic.toSVG().matchAll(/<circle cx="([\d.]+)"/g)].map(([, cx]) => Number(cx));
+    const gaps = centers.slice(1, 5).map((center, i) => center - centers[i]);
+    for (const gap of gaps) expect(gap).toBeCloseTo(gaps[0], 1);
+    expect(logarithmic.toSVG()).not.toContain('NaN');
+    expect(() => fitPlot(fit, { xscale: 'log' })).toThrow(
+      "fitPlot: xscale: 'log' shows positive x only; the lowest here is 0. Leave it out.",
+    );
+  });
+
   it('refuses objects that are not fits, models of several variables and bad attributes', () => {
     expect(() => fitPlot({} as typeof fit)).toThrow(/fit must be the result of curveFit/);
     const plane = curveFit(
