@@ -156,6 +156,7 @@ function* advance(run: Run): Asks<End | null> {
     best.keep(state.x, run.now);
   }
   const before = run.now.f;
+  const evaluated = meter.f;
   // A lower point becomes the best one. A transform may round two values to one, and batches are not comparable.
   const overwrites = !run.setting.stochastic && view.name === 'none' && view.factor() === 1;
   const outcome = yield* metered(solver.step(state, overwrites), meter, run.options.signal);
@@ -167,7 +168,9 @@ function* advance(run: Run): Asks<End | null> {
   run.now = view.measure(state, outcome.gradientNorm);
   if (!isFiniteAt(run.now)) return ['nonFinite', null];
   run.alpha = outcome.alpha;
-  run.convergence.observe(before, run.now.f, outcome.moved, state.x);
+  // On mini-batches, first-order methods evaluate f only before their step, so its change is unknown.
+  const isKnown = !run.setting.stochastic || meter.f > evaluated;
+  run.convergence.observe(isKnown ? before : null, run.now.f, outcome.moved, state.x);
   return null;
 }
 

@@ -1,10 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import { minimize } from '../../src/core/minimize.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
+import { adam } from '../../src/solvers/adam.ts';
 import { bfgs } from '../../src/solvers/bfgs.ts';
 import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
 import { lbfgs } from '../../src/solvers/lbfgs.ts';
 import { newtonCG } from '../../src/solvers/newtonCG.ts';
+import { soap } from '../../src/solvers/soap.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import type { RunState } from '../../src/core/runState.ts';
 import type { Progress, SolveOptions } from '../../src/core/solveOptions.ts';
@@ -476,6 +478,21 @@ describe('on mini-batches', () => {
     const result = minimize(problem, scripted([[2], [1]]).solver);
     expect(result).toMatchObject({ termination: 'nonFinite', iterations: 2, f: 2 });
     expect([...result.x]).toEqual([2]);
+  });
+
+  it.each([adam(), soap()])(
+    'a change of f that a step has not measured is no success on mini-batches: %#',
+    (solver) => {
+      const { measures, ...result } = minimize(batches().problem, solver, { maxIterations: 20, ftol: 1e-3 });
+      expect(result).toMatchObject({ termination: 'maxIterations', iterations: 20, converged: false });
+      expect(measures.function).toEqual({ value: Infinity, tolerance: 1e-3 });
+    },
+  );
+
+  it('a change of f that a step has measured on its mini-batch counts', () => {
+    const { solver } = scripted(['stay']);
+    const result = minimize({ ...bowl, nextBatch() {} }, solver, { ftol: 1e-3 });
+    expect(result).toMatchObject({ termination: 'functionTolerance', iterations: 2 });
   });
 
   it('the floor of f means nothing', () => {
