@@ -6,7 +6,7 @@
  */
 import { agrees, bends, changeAlong, contradicts, RESOLVED, roundingOf } from './lineChange.ts';
 import { changesBeyondRounding, linePoint, lookCloser, type Window } from './closerLook.ts';
-import { hasFloat32Values, sampleLine, scatterOf, stairOf } from './lineNoise.ts';
+import { isNoise } from './lineNoise.ts';
 import { evaluateAt, sharedLines, steepestSteps, type Line, type Standstill } from './standstill.ts';
 import type { Change, Mismatch } from './lineChange.ts';
 import type { Asks } from './question.ts';
@@ -32,8 +32,6 @@ export interface Inspection {
  * oscillating f cannot match all of them.
  */
 const SHORTER = [0.382, 0.157] as const;
-/** Part of a line whose samples fall between those of the whole. */
-const ELSEWHERE = 0.618;
 /** Largest number of other lines, among which the unknowns are distributed in turn. */
 const LINES = 4;
 
@@ -167,30 +165,6 @@ function* isConfirmed(search: Search, line: Line, whole: Change): Asks<boolean> 
   if (!contradicts(yield* measure(search, line, SHORTER[0]))) return false;
   if (agrees(yield* measure(search, line, SHORTER[1]))) return false;
   return !(yield* isNoise(search.standstill, line.step, whole));
-}
-
-/**
- * Returns true if a contradiction may be noise, because the loss is random or has fewer digits than declared. A second
- * line, whose points lie elsewhere, tells the steps of a coarse f from a curve that they happen to follow.
- */
-function* isNoise(
-  standstill: Standstill,
-  step: Float64Array,
-  { byValues, byGradients }: Mismatch,
-): Asks<boolean> {
-  const { at, highest } = standstill;
-  for (const part of [1, ELSEWHERE]) {
-    const samples = yield* sampleLine(
-      standstill,
-      step.map((value) => part * value),
-    );
-    const rounding = hasFloat32Values(samples)
-      ? RESOLVED * roundingOf(at, samples.last, { precision: 'float32', highest })
-      : 0;
-    const noise = Math.max(scatterOf(samples), stairOf(samples, standstill), rounding);
-    if (!(Math.abs(byValues - byGradients) > noise)) return true;
-  }
-  return false;
 }
 
 interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { RESOLVED, roundingOf, type Mismatch } from './lineChange.ts';
 import { evaluateAt, type Standstill } from './standstill.ts';
 import { noiseOf, NOISE_PARTS } from './valueNoise.ts';
 import { dot } from './vector.ts';
@@ -15,6 +16,9 @@ const NOISE_FACTOR = 16;
 const DISTINCT = 6;
 /** Largest step of an f with few digits that is allowed for, relative to the largest |f| of the run. */
 const COARSEST = 0.1;
+
+/** Part of a line whose samples fall between those of the whole. */
+const ELSEWHERE = 0.618;
 
 /** Samples of f along a line at equal distances, the first at the standstill. */
 export interface LineSamples {
@@ -65,3 +69,27 @@ export function stairOf({ values }: LineSamples, { at, highest, smallest }: Stan
 /** True if all values are float32 numbers: a loss declared float64 may have float32 rounding, a staircase without scatter. */
 export const hasFloat32Values = ({ values }: LineSamples): boolean =>
   values.every((value) => Math.fround(value) === value);
+
+/**
+ * Returns true if a contradiction along a step may be noise, because the loss is random or has fewer digits than declared. A
+ * second line, whose points lie elsewhere, tells the steps of a coarse f from a curve that they happen to follow.
+ */
+export function* isNoise(
+  standstill: Standstill,
+  step: Float64Array,
+  { byValues, byGradients }: Mismatch,
+): Asks<boolean> {
+  const { at, highest } = standstill;
+  for (const part of [1, ELSEWHERE]) {
+    const samples = yield* sampleLine(
+      standstill,
+      step.map((value) => part * value),
+    );
+    const rounding = hasFloat32Values(samples)
+      ? RESOLVED * roundingOf(at, samples.last, { precision: 'float32', highest })
+      : 0;
+    const noise = Math.max(scatterOf(samples), stairOf(samples, standstill), rounding);
+    if (!(Math.abs(byValues - byGradients) > noise)) return true;
+  }
+  return false;
+}

@@ -4,14 +4,18 @@
  * @module
  */
 import { roundingOf, type Mismatch } from './lineChange.ts';
+import { isNoise } from './lineNoise.ts';
 import { evaluateAt, sizeOfUnknowns, signOf, type Standstill } from './standstill.ts';
 import type { Asks } from './question.ts';
 import type { Iterate } from './solver.ts';
 
 /** Steps in proportion to an unknown, or to the largest if it is 0. */
 const PARTS = [0.3, 1e-3];
-/** Fractions of a step on which a change must be seen, too; the last is for functions of plateaus, which are flat nearby. */
-const SHORTER = [0.382, 0.157, 0.0161];
+/** Fractions of a step on which a change must be seen, too. */
+const SHORTER = [0.382, 0.157];
+/** Largest fraction of the shortest step, and the change that it aims at, in rounding errors of f. */
+const SHORTEST = 0.1;
+const AIM = 16;
 /** Most evaluations to leave out unknowns. */
 const ROUNDS = 3;
 
@@ -21,7 +25,7 @@ export const neverMoved = ({ x, gradient }: Iterate, p0: Float64Array): number[]
 
 /**
  * Returns a change of f with these unknowns although their derivatives stay 0; null if there is none. Unknowns whose
- * derivatives do not stay 0 are left out. Two to twelve evaluations.
+ * derivatives do not stay 0 are left out. Two to twelve evaluations, and up to 36 more where f changes.
  */
 export function* changeUnseen(standstill: Standstill, unknowns: readonly number[]): Asks<Mismatch | null> {
   const { at, p0 } = standstill;
@@ -32,27 +36,32 @@ export function* changeUnseen(standstill: Standstill, unknowns: readonly number[
     for (let round = 0; round < ROUNDS && unseen.length > 0; round++) {
       const step = new Float64Array(at.x.length);
       for (const i of unseen) step[i] = stepOf(i);
-      const { change, rest } = yield* changeAlong(standstill, step, 1, unseen);
-      if (rest.length === unseen.length) {
-        const isSeen = change !== 0 && (yield* isConfirmed(standstill, step, change, unseen));
-        if (isSeen) return { byValues: change, byGradients: 0 };
+      const whole = yield* changeAlong(standstill, step, 1, unseen);
+      if (whole.rest.length === unseen.length) {
+        const found = { byValues: whole.change, byGradients: 0 };
+        const isSeen = whole.change !== 0 && (yield* isConfirmed(standstill, step, whole, unseen));
+        if (isSeen && !(yield* isNoise(standstill, step, found))) return found;
         break;
       }
-      unseen = rest;
+      unseen = whole.rest;
     }
   }
   return null;
 }
 
-/** True if f changes on shorter steps, too, each time by something else. */
+/**
+ * True if f changes on shorter steps, too, each time by something else. The last is as short as rounding allows where f
+ * changes with its square: functions of plateaus are flat nearby.
+ */
 function* isConfirmed(
   standstill: Standstill,
   step: Float64Array,
-  whole: number,
+  { change: whole, rounding }: Seen,
   unseen: readonly number[],
 ): Asks<boolean> {
   const changes = new Set([0, whole]);
-  for (const shorter of SHORTER) {
+  const shortest = Math.min(SHORTEST, Math.sqrt((AIM * rounding) / Math.abs(whole)));
+  for (const shorter of [...SHORTER, shortest]) {
     const { change, rest } = yield* changeAlong(standstill, step, shorter, unseen);
     if (changes.has(change) || rest.length < unseen.length) return false;
     changes.add(change);
@@ -60,11 +69,25 @@ function* isConfirmed(
   return true;
 }
 
-/** Returns the change of f along a part of a step, 0 if it may be rounding, and the unknowns whose derivatives are 0 there. */
-function* changeAlong(standstill: Standstill, step: Float64Array, part: number, unknowns: readonly number[]) {
+interface Seen {
+  /** The change of f, 0 if it may be rounding. */
+  readonly change: number;
+  readonly rounding: number;
+  /** The unknowns whose derivatives are 0 there. */
+  readonly rest: number[];
+}
+
+/** Compares f at a part of a step with f at the point. */
+function* changeAlong(
+  standstill: Standstill,
+  step: Float64Array,
+  part: number,
+  unknowns: readonly number[],
+): Asks<Seen> {
   const { at } = standstill;
   const there = yield* evaluateAt(standstill, step, part);
   const change = there.f - at.f;
-  const isResolved = Math.abs(change) > roundingOf(at, there, standstill);
-  return { change: isResolved ? change : 0, rest: unknowns.filter((i) => there.gradient[i] === 0) };
+  const rounding = roundingOf(at, there, standstill);
+  const rest = unknowns.filter((i) => there.gradient[i] === 0);
+  return { change: Math.abs(change) > rounding ? change : 0, rounding, rest };
 }

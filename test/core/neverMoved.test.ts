@@ -48,16 +48,22 @@ it('nothing is found where f does not change, at two lengths in proportion to ea
   }
 });
 
-it('a change without slopes is found, and confirmed on three shorter steps', () => {
+it('a change without slopes is found, and confirmed on three shorter steps and by samples', () => {
   const { found, moves } = look([1, 1], [forgotten, flat]);
   const change = (step: number) => (1 + step - 5) ** 2 - 16;
   expect(found?.byGradients).toBe(0);
   expect([change(0.3), change(-0.3)].some((value) => Math.abs(value - (found?.byValues ?? 0)) < 1e-9)).toBe(
     true,
   );
-  expect(moves.map(([move]) => move / 0.3)).toEqual(
-    [1, 0.382, 0.157, 0.0161].map((part) => expect.closeTo(part, 9) as number),
-  );
+  const parts = moves.map(([move]) => move / 0.3);
+  expect(parts.slice(0, 3)).toEqual([1, 0.382, 0.157].map((part) => expect.closeTo(part, 9) as number));
+  // A change with the square of the step is 16 times its rounding of 16ε(|f₀| + |f₁|).
+  const rounding = 16 * 2 ** -52 * (16 + 16 + (found?.byValues ?? 0) + 6);
+  const shortest = Math.sqrt((16 * rounding) / Math.abs(found?.byValues ?? 0));
+  expect(parts[3] / shortest).toBeCloseTo(1, 9);
+  const samples = [1, 2, 3, 4, 5, 6, 7, 8, 0].map((k) => k / 8);
+  const both = [...samples, ...samples.map((part) => 0.618 * part)];
+  expect(parts.slice(4)).toEqual(both.map((part) => expect.closeTo(part, 9) as number));
   // Only the given unknowns move.
   expect(look([1, 1], [forgotten, forgotten], [1]).moves.every(([first]) => first === 0)).toBe(true);
 });
@@ -82,6 +88,8 @@ it.each<[string, Term]>([
   ['a change whose slopes appear on the shorter steps', (x) => [x * x, Math.abs(x) > 0.2 ? 0 : 2 * x]],
   ['values beyond the numbers', (x) => [x === 0 ? 0 : Infinity, 0]],
   ['values that are NaN', (x) => [x === 0 ? 0 : NaN, 0]],
+  ['stairs of ten thousand steps', (x) => [Math.floor(Math.abs(x) * 1e4) / 1e4, 0]],
+  ['noise', (x) => [x === 0 ? 1 : 1 + 1e-9 * Math.sin(1e6 * x + 1), 0]],
   ['stairs', (x) => [x === 0 ? 0 : Math.abs(x) < 0.1 ? 1 : 2, 0]],
   ['changes within rounding', (x) => [x === 0 ? 1 : 1 + 2 ** -50 * (1 + 10 * Math.abs(x)), 0]],
 ])('nothing is found for %s', (_, term) => {
