@@ -124,7 +124,8 @@ export function stateOf({ solver, task, setting, view, best, state, ...run }: Ru
       gradientNorm: best.gradientNorm,
     },
     convergence: run.memory,
-    validation: run.watched?.memory ?? null,
+    // A copy, because a run that continues this one does not count the additional evaluation at the end.
+    validation: run.watched ? { ...run.watched.memory } : null,
     statistics: task.statistics?.read(state.x) ?? null,
     factor: view.factor(),
     highest: run.highest,

@@ -125,11 +125,8 @@ function note(run: Run): TraceEntry {
 }
 
 /** Evaluates the validation loss if it is due; returns true if it has not improved for too long. */
-function* validate({ options, state, now, iteration }: Run, watched: Watch): Asks<boolean> {
-  return (
-    (iteration > 0 || options.resume === undefined) && (yield* watched.observe(iteration, state, now, false))
-  );
-}
+const validate = ({ state, now, iteration }: Run, watched: Watch): Asks<boolean> =>
+  watched.observe(iteration, state, now, false);
 
 /** Returns the argument of the callback. Written out, since spreads take as long as a small f. */
 function progressOf(

@@ -39,7 +39,10 @@ export interface Validation<Answer = number> {
 
 /** Validation losses of a run, in `result.validation`. */
 export interface ValidationResult {
-  /** The lowest validation loss and its iteration, of an earlier run after `resume`; null if no value was a number. */
+  /**
+   * The lowest validation loss and its iteration, of an earlier run after `resume`, whose additional evaluation at its end does
+   * not count; null if no value was a number.
+   */
   readonly best: { readonly iteration: number; readonly f: number } | null;
   /** Every validation loss, in order. */
   readonly trace: readonly { readonly iteration: number; readonly f: number }[];
@@ -88,7 +91,7 @@ export interface Watch {
   valueAt(iteration: number): number | undefined;
   /**
    * Evaluates the loss if it is due, and always at the end of a run; returns true if it has not improved for
-   * too long.
+   * too long. The start of a run that continues another is the end of that.
    *
    * @param measured - f and ‖∇f‖∞ without transform and scaling
    */
@@ -104,29 +107,29 @@ export interface Watch {
  * Starts to watch a validation loss.
  *
  * @param task - the problem that is minimized: its statistics are brought up to date before each evaluation
- * @param memory - memory of the run being resumed, or a fresh one; written to
+ * @param earlier - memory of the run being resumed, if that had one; written to
  */
 export function watch(
   options: Validation<number | Promise<number>>,
   task: ProblemFacts,
-  memory: ValidationMemory = { ...freshImprovement(), point: null },
+  earlier: ValidationMemory | undefined,
 ): Watch {
   const { problem, every = 1, patience = 10, minDelta = 0, restoreBest = true } = options;
-  const earlier = memory.iterations ?? 0;
+  const memory: ValidationMemory = earlier ?? { ...freshImprovement(), point: null };
+  const iterationsBefore = memory.iterations ?? 0;
   const trace: { iteration: number; f: number }[] = [];
   return {
     memory,
     *observe(iteration, { x }, { f, gradientNorm }, isEnd) {
-      memory.iterations = earlier + iteration;
-      const isDue = memory.iterations % every === 0;
+      memory.iterations = iterationsBefore + iteration;
+      const isKnown = iteration === 0 && earlier !== undefined;
+      const isDue = !isKnown && memory.iterations % every === 0;
       if (!(isDue || isEnd) || trace.at(-1)?.iteration === iteration) return false;
       const statistics = task.statistics?.read(x) ?? null;
       // A copy, because user code may write into it.
       const value = yield* numberFrom(problem.fg(x.slice(), null), 'validation.problem.fg');
       trace.push({ iteration, f: value });
       const { isBest, isOver } = observeValue(memory, value, { patience, minDelta, mode: 'min' });
-      // A run that continues this one does not end here.
-      if (!isBest && !isDue) memory.waited--;
       if (isBest) memory.point = { x: x.slice(), f, gradientNorm, statistics, iteration };
       return isOver;
     },

@@ -167,12 +167,23 @@ describe('validation', () => {
       expect(trace.map(({ iteration }) => iteration + k)).toEqual(evaluated.filter((at) => at > k));
       expect(seen).toEqual(trace.map(({ iteration }) => iteration));
       expect(best!.f).toBe(whole.validation!.best!.f);
-      // That at the end of the first part does not count as one without improvement.
-      const first = minimize(walk(), solver(), { validation, maxIterations: k });
-      const isExtra = k % 4 !== 0 && first.validation!.best!.iteration !== k;
-      const second = minimize(walk(), solver(), { validation, resume: first.state });
-      expect(isExtra ? k + second.iterations : whole.iterations).toBe(whole.iterations);
+      // The additional evaluation at the end of the first part changes nothing, and neither does a part without iterations.
+      let { state: end } = minimize(walk(), solver(), { validation, maxIterations: k });
+      for (let part = 0; part < 2; part++) {
+        const second = minimize(walk(), solver(), { validation, resume: end });
+        expect([second.iterations + k, second.x]).toEqual([whole.iterations, whole.x]);
+        expect(second.validation!.trace).toEqual(trace);
+        end = minimize(walk(), solver(), { validation, maxIterations: 0, resume: end }).state;
+      }
     });
+  });
+
+  it('is evaluated at the start of a run that continues one without it', () => {
+    const first = minimize(walk(), solver(), { maxIterations: 2 });
+    const options = { validation: { problem: held, every: 100 }, resume: first.state, maxIterations: 3 };
+    const { trace } = minimize(walk(), solver(), options).validation!;
+    expect(trace.map(({ iteration }) => iteration)).toEqual([0, 3]);
+    expect(trace[0].f).toBe(held.fg(first.x));
   });
 
   it('puts the statistics of the problem back to those of the point', () => {
