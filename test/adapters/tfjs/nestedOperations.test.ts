@@ -47,6 +47,10 @@ const exact: Record<string, Operation> = {
   clipByValue: (x) => x.tanh().clipByValue(-0.6, 0.6).exp(),
   where: (x) => tf.where(x.greater(0), x.tanh(), x.exp()),
   cumsum: (x) => x.tanh().cumsum(1).square(),
+  'cumsum along the first axis': (x) => x.tanh().cumsum(0, true, true).square(),
+  mirrorPad: (x) => tf.mirrorPad(x.tanh(), [[1, 0], [1, 2]], 'reflect').square(), // prettier-ignore
+  resizeNearestNeighbor: (x) => tf.image.resizeNearestNeighbor(as4D(x), [4, 6]).tanh(),
+  resizeBilinear: (x) => tf.image.resizeBilinear(as4D(x), [4, 5], false, true).tanh(),
   logSumExp: (x) => x.logSumExp(1),
   pad: (x) => tf.pad(x.tanh(), [[0, 1], [1, 0]]).square(), // prettier-ignore
   tile: (x) => x.tanh().tile([2, 1]).exp(),
@@ -74,10 +78,7 @@ const refused: Record<string, [Operation, RegExp]> = {
   prod: [(x) => x.prod(1).tanh(), /Cumprod, for which TensorFlow.js has no gradient/],
   topk: [(x) => tf.topk(x.tanh(), 2).values.exp(), /TopK/],
   einsum: [(x) => tf.einsum('ij,kj->ik', x.tanh(), x), /Einsum/],
-  'resizing images': [
-    (x) => tf.image.resizeNearestNeighbor(as4D(x), [4, 6]).tanh(),
-    /ResizeNearestNeighborGrad/,
-  ],
+  localResponseNormalization: [(x) => tf.localResponseNormalization(as4D(x.tanh())), /LRNGrad/],
   softmaxCrossEntropy: [
     (x) => tf.losses.softmaxCrossEntropy(tf.tensor2d([[1, 0, 0], [0, 1, 0]]), x), // prettier-ignore
     /tf\.customGrad/,
