@@ -10,7 +10,7 @@ import {
   SSBroydenOptimizer,
   type SolverOptimizer,
 } from 'quasi-newton/tfjs';
-import { expectNoLeak, useBackend, variable } from './harness.ts';
+import { expectNoLeak, useBackend, variable, weightsOf } from './harness.ts';
 
 const classes = {
   LBFGSOptimizer,
@@ -270,9 +270,11 @@ describe('bounds of an optimizer', () => {
       expect(Math.max(...weights)).toBeCloseTo(0.3, 6);
       const { model, optimizer } = made(tf.constraints.unitNorm({ axis: 0 }));
       const { value, grads } = gradientsOf({ model, optimizer });
+      const before = weightsOf(model);
       expect(() => optimizer.applyGradients(grads)).toThrow(
         /^LBFGSOptimizer: lower and upper: the layer constraints of the attached model set weight \d to .* beyond its bounds/,
       );
+      expect(weightsOf(model)).toEqual(before);
       tf.dispose([value, grads, next, x, y]);
       for (const each of [agreeing, long, { model, optimizer }]) {
         each.optimizer.dispose();

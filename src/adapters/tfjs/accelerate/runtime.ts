@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import { show } from '../../../core/options.ts';
+import { errorAfter } from '../../../core/putBack.ts';
 import type { Ort } from '../../onnx/index.ts';
 import { inner, isCompiled } from '../internals/model.ts';
 import { beginTraining } from '../internals/training.ts';
@@ -99,12 +100,15 @@ export class Runtime {
       const training = await this.inTurn(where, () => this.training(where));
       this.isFitting = true;
       await training.stepper.begin();
-      try {
-        return await fit(training);
-      } finally {
+      const end = () => {
         this.weights.push();
         training.stepper.end(false);
-      }
+      };
+      const result = await fit(training).catch((error: unknown) => {
+        throw errorAfter(error, end, 'The weights could not be written into the model');
+      });
+      end();
+      return result;
     } finally {
       this.isFitting = false;
       endTraining();

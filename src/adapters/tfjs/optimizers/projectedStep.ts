@@ -23,11 +23,30 @@ const ARCS = [
  * P(x₀ + t(x₁ − x₀)) is followed back until f is lower, then P(x₀ − t∇f(x₀)), along which f falls for small t
  * if the set is convex, unless x₀ is a solution.
  *
- * @returns true if such a point was found; otherwise the state is `start` again
+ * @returns true if such a point was found; otherwise, and after an error, the state is `start` again
  * @see Bertsekas (1976), On the Goldstein-Levitin-Polyak gradient projection method, IEEE TAC 21(2),
  *   doi:10.1109/TAC.1976.1101194
  */
 export function* projectStep(
+  state: Iterate,
+  start: Readonly<Iterate>,
+  projection: Projection,
+): Asks<boolean> {
+  let isFound = false;
+  try {
+    isFound = yield* projectedStep(state, start, projection);
+  } finally {
+    if (!isFound) {
+      state.x.set(start.x);
+      state.gradient.set(start.gradient);
+      state.f = start.f;
+    }
+  }
+  return isFound;
+}
+
+/** As {@link projectStep}, but leaves the state at the last trial if no point is lower. */
+function* projectedStep(
   state: Iterate,
   start: Readonly<Iterate>,
   { project, evaluate }: Projection,
@@ -47,8 +66,5 @@ export function* projectStep(
       if (state.f < start.f) return true;
     }
   }
-  state.x.set(start.x);
-  state.gradient.set(start.gradient);
-  state.f = start.f;
   return false;
 }

@@ -77,6 +77,6 @@ export interface RunContext extends RunSettings {
   answer(): Float64Array;
   /** Restarts with an empty memory, keeping the current point and its values. */
   restart(changes: Knowledge['changes']): void;
-  /** `x ← P(x)`, through the variables; returns true if x has moved. */
+  /** `x ← P(x)`, through the variables, which are as before if that fails; returns true if x has moved. */
   projected(x: Float64Array, project: () => void): boolean;
 }

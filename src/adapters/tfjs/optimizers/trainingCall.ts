@@ -1,5 +1,6 @@
 import { atFloor, noFloor } from '../../../core/convergence.ts';
 import { terminations } from '../../../core/termination.ts';
+import { thenPutBack } from '../../../core/putBack.ts';
 import { normInf } from '../../../core/vector.ts';
 import { evaluate, type Asks, type Question } from '../../../core/question.ts';
 import type { Iterate, Solver, StepOutcome } from '../../../core/solver.ts';
@@ -35,19 +36,13 @@ export function* callSteps(context: RunContext, call: Call): Asks<OptimizerProgr
   const { run, params } = context;
   context.readVariables();
   run.applied = null;
-  if (call.project && context.projected(run.state.x, call.project)) run.known = false;
   const iterations = new CallIterations(context, call);
-  try {
-    yield* iterations.run();
-  } catch (error) {
-    run.known = false;
-    throw error;
-  } finally {
+  yield* thenPutBack(iterations.run(), () => {
     const answer = context.answer();
     params.copyFrom(answer);
     // An average of feasible points may be infeasible.
     if (answer !== run.state.x) call.project?.();
-  }
+  });
   context.fit.note(call.model());
   if ((call.fullBatch && call.varies()) || run.changes !== 'same') run.known = false;
   return iterations.progress();
@@ -80,11 +75,24 @@ class CallIterations {
   }
 
   /**
-   * Runs the iterations.
+   * Moves the start into the feasible set, and runs the iterations.
    *
    * @throws Error if the function changes from call to call although `fullBatch` is set
    */
   *run(): Asks<void> {
+    const { run } = this.context;
+    const { project } = this.call;
+    try {
+      if (project && this.context.projected(run.state.x, project)) run.known = false;
+      yield* this.runTwice();
+    } catch (error) {
+      run.known = false;
+      throw error;
+    }
+  }
+
+  /** Runs the iterations; a second time, without the memory, if it belongs to another function. */
+  private *runTwice(): Asks<void> {
     const { run } = this.context;
     this.wasReplaced = run.replaced;
     run.replaced = false;

@@ -3,6 +3,7 @@ import { noFloor } from '../../../core/convergence.ts';
 import { runUnguardedAsync } from '../../../core/drive.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncObjective } from '../../../core/problem.ts';
+import { errorAfter } from '../../../core/putBack.ts';
 import { normInf } from '../../../core/vector.ts';
 import { adam } from '../../../solvers/adam.ts';
 import type { Bounds } from '../../../core/question.ts';
@@ -87,6 +88,7 @@ export function trainingRun(
   };
   const current = params.zeros();
   const answer = params.zeros();
+  const before = params.zeros();
   const context: RunContext = {
     ...settings,
     params: memory,
@@ -116,10 +118,15 @@ export function trainingRun(
       Object.assign(run, { changes, stopped: null, floor: noFloor() });
     },
     projected(x, project) {
+      memory.copyInto(before);
       memory.copyFrom(x);
-      project();
-      memory.copyInto(current);
-      checkWithin(settings.name, solver.bounds?.({ n, precision: 'float32' }), current);
+      try {
+        project();
+        memory.copyInto(current);
+        checkWithin(settings.name, solver.bounds?.({ n, precision: 'float32' }), current);
+      } catch (error) {
+        throw errorAfter(error, () => memory.copyFrom(before));
+      }
       let moved = 0;
       for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - x[i]));
       if (!(moved > PROJECTION_TOLERANCE * normInf(x))) return false;
