@@ -24,6 +24,7 @@ export function densityPlotly(given: readonly DensityCurve[], final: FilledDensi
   const { curves, offsets, attributes } = lessOffsets(given, final);
   const { xscale, yscale, fill, points } = attributes;
   const range = densityRange(curves, attributes);
+  const named = offsets.x === null ? '' : `${attributes.xlabel}: `;
   const data = curves.flatMap(({ name, color, dash, x, y, values }) => [
     {
       type: 'scatter',
@@ -46,7 +47,7 @@ export function densityPlotly(given: readonly DensityCurve[], final: FilledDensi
             x: evenlyTaken(values, mostStrokes),
             y: evenlyTaken(values, mostStrokes).map(() => range[0]),
             marker: { symbol: 'line-ns-open', size: 10, color },
-            hovertemplate: `%{x:${formatOf(values)}}<extra>%{fullData.name}</extra>`,
+            hovertemplate: `${named}%{x:${formatOf(values)}}<extra>%{fullData.name}</extra>`,
           },
         ]
       : []),

@@ -179,7 +179,8 @@ function plotly(given: FitCurves, final: FilledFit): PlotlyFigure {
       zeroline: true,
     },
   };
-  return { data: hoveredLess(data, attributes, offsets), layout };
+  const right = { name: curves.residualName, offset: null };
+  return { data: hoveredLess(data, attributes, offsets, right), layout };
 }
 
 function vega(given: FitCurves, final: FilledFit): VegaSpec {

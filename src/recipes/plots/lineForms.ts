@@ -14,7 +14,7 @@ const nameOf = (name: string, quantity: string) => (name === '' ? quantity : `${
 function lessOffsets(given: readonly LineCurve[], attributes: FilledLine) {
   const domains = domainsOf(given, attributes);
   const offsets = pageOffsets(['linear', domains.x], [attributes.yscale, domains.y]);
-  const beside = domains.right && offsetOf('linear', domains.right);
+  const beside = domains.right ? offsetOf('linear', domains.right) : null;
   const curves = given.map((curve) => ({
     ...curve,
     x: less(curve.x, offsets.x),
@@ -22,12 +22,12 @@ function lessOffsets(given: readonly LineCurve[], attributes: FilledLine) {
     right: curve.right && less(curve.right, beside),
   }));
   const rightlabel = nameLess(attributes.rightlabel, beside);
-  return { curves, offsets, attributes: { ...attributesLess(attributes, offsets), rightlabel } };
+  return { curves, offsets, beside, attributes: { ...attributesLess(attributes, offsets), rightlabel } };
 }
 
 /** Returns the lines as a plotly figure. */
 export function linePlotly(given: readonly LineCurve[], final: FilledLine): PlotlyFigure {
-  const { curves, offsets, attributes } = lessOffsets(given, final);
+  const { curves, offsets, beside, attributes } = lessOffsets(given, final);
   const { ylabel, rightlabel } = attributes;
   const two = hasRight(curves);
   const shared = { type: 'scatter', mode: 'lines' };
@@ -68,7 +68,8 @@ export function linePlotly(given: readonly LineCurve[], final: FilledLine): Plot
       legend: { x: 1.15 },
     }),
   };
-  return { data: hoveredLess(data, attributes, offsets), layout };
+  const right = { name: rightlabel, offset: beside };
+  return { data: hoveredLess(data, attributes, offsets, right), layout };
 }
 
 const scaleOf = (type: FilledLine['yscale']) => ({ type, ...(type === 'linear' && { zero: false }) });

@@ -52,17 +52,23 @@ export function attributesLess<Attributes extends AxisAttributes>(
   };
 }
 
-/** Returns plotly traces whose hover texts tell the names of the axes, if values are less an offset. */
+/**
+ * Returns plotly traces whose hover texts tell the names of the axes, if values are less an offset.
+ *
+ * @param right - name of the second axis of y, and its offset
+ */
 export function hoveredLess(
   data: readonly Readonly<Record<string, unknown>>[],
   { xlabel, ylabel }: Pick<AxisAttributes, 'xlabel' | 'ylabel'>,
   { x, y }: PageOffsets,
+  right: { readonly name: string; readonly offset: Offset | null } | null = null,
 ): Readonly<Record<string, unknown>>[] {
-  if (x === null && y === null) return [...data];
-  const hovertemplate = `${xlabel}: %{x}<br>${ylabel}: %{y}<extra>%{fullData.name}</extra>`;
+  if (x === null && y === null && (right === null || right.offset === null)) return [...data];
+  const hovertemplate = (name: string | undefined) =>
+    `${xlabel}: %{x}<br>${name}: %{y}<extra>%{fullData.name}</extra>`;
   return data.map((trace) =>
-    trace['type'] !== 'scatter' || 'hovertemplate' in trace || 'hoverinfo' in trace || 'yaxis' in trace
+    trace['type'] !== 'scatter' || 'hovertemplate' in trace || 'hoverinfo' in trace
       ? trace
-      : { ...trace, hovertemplate },
+      : { ...trace, hovertemplate: hovertemplate('yaxis' in trace ? right?.name : ylabel) },
   );
 }

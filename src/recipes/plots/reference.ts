@@ -36,7 +36,7 @@ export function referencesPlotly(references: readonly Reference[], name: string)
 export function referencesVega(
   references: readonly Reference[],
   name: string,
-  axes: { readonly x: object; readonly y: object },
+  axes: { readonly x: object; readonly y: { readonly title: string } },
 ): Record<string, unknown>[] {
   if (references.length === 0) return [];
   return [
@@ -47,7 +47,7 @@ export function referencesVega(
         x: { ...axes.x, field: 'x' },
         y: { ...axes.y, field: 'y' },
         color: { field: 'color', type: 'nominal', scale: null },
-        tooltip: [{ field: 'name' }, { field: 'y' }],
+        tooltip: [{ field: 'name' }, { field: 'y', title: axes.y.title }],
       },
     },
   ];

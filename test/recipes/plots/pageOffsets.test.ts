@@ -105,6 +105,62 @@ it('what a page shows under the mouse tells the offsets', () => {
   expect(near.data[0]).not.toHaveProperty('hovertemplate');
 });
 
+it.each<[string, Parameters<typeof line>[0], string | undefined, string | undefined]>([
+  ['all', row, 'x − 10⁶: %{x}<br>loss − 2×10⁹: %{y}', 'x − 10⁶: %{x}<br>error − 3×10⁹: %{y}'],
+  [
+    'the second y',
+    fromGrid({ x: steps(0, 1), z: steps(0, 1), metrics: { error: steps(3e9, 3e9 + 1) } }),
+    'x: %{x}<br>loss: %{y}',
+    'x: %{x}<br>error − 3×10⁹: %{y}',
+  ],
+  [
+    'the first y',
+    fromGrid({ x: steps(0, 1), z: steps(2e9, 2e9 + 1), metrics: { error: steps(0, 1) } }),
+    'x: %{x}<br>loss − 2×10⁹: %{y}',
+    'x: %{x}<br>error: %{y}',
+  ],
+  [
+    'x',
+    fromGrid({ x: steps(1e6, 1e6 + 1), z: steps(0, 1), metrics: { error: steps(0, 1) } }),
+    'x − 10⁶: %{x}<br>loss: %{y}',
+    'x − 10⁶: %{x}<br>error: %{y}',
+  ],
+  [
+    'none',
+    fromGrid({ x: steps(0, 1), z: steps(0, 1), metrics: { error: steps(0, 1) } }),
+    undefined,
+    undefined,
+  ],
+])(
+  'of two quantities, what is under the mouse tells the offsets of its own axes: %s',
+  (_, grid, ...names) => {
+    const hovered = line(grid, { right: 'error' })
+      .toPlotly()
+      .data.map(({ hovertemplate }) => hovertemplate);
+    expect(hovered).toEqual(names.map((name) => name && `${name}<extra>%{fullData.name}</extra>`));
+  },
+);
+
+it('residuals, marks and references far from 0 tell the offsets under the mouse', () => {
+  const hoveredOf = (plot: { toPlotly(): { data: readonly object[] } }, name: string) =>
+    (plot.toPlotly().data as Json[]).find((trace) => trace['name'] === name)?.['hovertemplate'];
+  expect(hoveredOf(fitPlot(fit), 'residuals')).toMatch(/^x − 10⁶: %\{x\}<br>residuals?: %\{y\}<extra>/);
+  const marks = density({ a: many }, { xlabel: 'value', points: true }).toPlotly().data as Json[];
+  expect(marks.map(({ mode, hovertemplate }) => [mode, String(hovertemplate).slice(0, 15)])).toEqual([
+    ['lines', 'value − 10⁶: %{'],
+    ['markers', 'value − 10⁶: %{'],
+  ]);
+  const close = density({ a: [1, 2, 4] }, { xlabel: 'value', points: true }).toPlotly().data as Json[];
+  expect(close.map(({ hovertemplate }) => String(hovertemplate).includes('value'))).toEqual([false, false]);
+  const compared = convergence([{ name: 'a', runs, reference: 5e6 }], { reference: 'known' });
+  expect(hoveredOf(compared, 'known')).toMatch(/^iterations − 10⁶: %\{x\}<br>loss − 5×10⁶: %\{y\}</);
+  const tooltips = valuesAt(compared.toVega(), 'tooltip').flat() as Json[];
+  expect(tooltips).toContainEqual({ field: 'y', title: 'loss − 5×10⁶' });
+  // Runs behind a median, and edges of bands, have no text.
+  const several = convergence([{ name: 'a', runs: [...runs, ...runs] }]).toPlotly().data as Json[];
+  for (const trace of several) expect('hoverinfo' in trace && 'hovertemplate' in trace).toBe(false);
+});
+
 it('a log axis over a narrow range is linear on pages, less its offset', () => {
   const { layout } = convergence([{ name: 'a', runs }], { xlims: [1e6, 1e6 + 2] }).toPlotly();
   expect(layout).toMatchObject({ xaxis: { range: [0, 2] }, yaxis: { type: 'linear' } });
