@@ -40,7 +40,7 @@ export function axisOf(
   const length = Math.abs(range[1] - range[0]);
   const count = Math.max(2, Math.round(length / (5 * fontSize)));
   const [low, high] = domain;
-  const left = offset ? (offsetOf(kind, domain)?.value ?? 0) : 0;
+  const left = offset ? (offsetOf(domain)?.value ?? 0) : 0;
   const linear = (n: number) => linearTicks(low, high, n, left);
   if (kind === 'log') {
     const scale = scaleLog().domain(domain).range(range);

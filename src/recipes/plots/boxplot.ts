@@ -62,7 +62,7 @@ const referencesOf = (columns: readonly Column[]): Reference[] =>
 
 /** Returns the columns and their attributes less the offset of the values. */
 function lessOffset(given: readonly Column[], attributes: Filled<BoxplotAttributes>) {
-  const offsets = pageOffsets(null, [attributes.yscale, domainAcross(given, attributes)]);
+  const offsets = pageOffsets(null, domainAcross(given, attributes));
   const columns = given.map((column): Column => {
     const values = Array.from(less(column.values, offsets.y));
     const { reference } = column;

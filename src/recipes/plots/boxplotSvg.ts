@@ -44,7 +44,7 @@ export function boxplotSvg(columns: readonly Column[], given: Attributes): strin
   const entries = columns.some(({ reference }) => reference !== undefined)
     ? [referenceEntry(attributes.reference)]
     : [];
-  const named = namedLess(attributes, null, [yscale, domain]);
+  const named = namedLess(attributes, null, domain);
   const wide = frameOf(named, labelsWidth(yscale, domain, attributes), legendWidth(entries, attributes));
   const names = namesBelow(columns, wide, attributes);
   const box: Frame = { ...wide, left: names.left, bottom: names.bottom, xlabel: '' };

@@ -58,7 +58,7 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
 /** Returns the curves and their attributes less the offsets of the axes. */
 function lessOffsets(given: readonly Curve[], attributes: Filled<ConvergenceAttributes>) {
   const [x, y] = domainsOf(given, attributes);
-  const offsets = pageOffsets([attributes.xscale, x], [attributes.yscale, y]);
+  const offsets = pageOffsets(x, y);
   const curves = given.map((curve) => curveLess(curve, offsets));
   return { curves, offsets, attributes: attributesLess(attributes, offsets) };
 }

@@ -47,7 +47,7 @@ export function convergenceSvg(curves: readonly Curve[], given: Attributes): str
   const [xDomain, yDomain] = domainsOf(curves, attributes);
   const marks = references.length > 0 ? [referenceEntry(attributes.reference)] : [];
   const entries = attributes.legend ? [...curves, ...marks] : [];
-  const named = namedLess(attributes, [xscale, xDomain], [yscale, yDomain]);
+  const named = namedLess(attributes, xDomain, yDomain);
   const box = frameOf(named, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
   const x = axisOf(xscale, xDomain, [box.left, box.right], { fontSize, horizontal: true });
   const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });

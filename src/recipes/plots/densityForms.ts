@@ -10,7 +10,7 @@ import type { VegaSpec } from './plot.ts';
 
 /** Returns the densities and their attributes less the offset of x; densities begin at 0. */
 function lessOffsets(given: readonly DensityCurve[], attributes: FilledDensity) {
-  const offsets = pageOffsets([attributes.xscale, placesRange(given, attributes)], null);
+  const offsets = pageOffsets(placesRange(given, attributes), null);
   const curves = given.map((curve) => ({
     ...curve,
     x: less(curve.x, offsets.x),

@@ -58,7 +58,7 @@ export function densitySvg(curves: readonly DensityCurve[], given: FilledDensity
   const entries = hasLegend(curves, attributes)
     ? curves.map(({ name, color, dash }) => ({ name, color, dash: dash.svg }))
     : [];
-  const named = namedLess(attributes, [xscale, xDomain], [yscale, yDomain]);
+  const named = namedLess(attributes, xDomain, yDomain);
   const box = frameOf(named, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
   const x = axisOf(xscale, xDomain, [box.left, box.right], { fontSize, horizontal: true });
   const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });

@@ -12,6 +12,7 @@ import { drawableSize, quantileSorted, robustLimits, sortedFinite } from '../gri
 import { transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
 import { endOf, offsetOf } from './offset.ts';
 import { symlogTicks, type Tick } from './ticks.ts';
+import type { AxisScale } from './attributes.ts';
 import type { AdaptiveReport, LandscapeData } from '../grid/data.ts';
 import type { Grid } from './upsample.ts';
 
@@ -126,7 +127,10 @@ export function colorAt({ low, high, color }: Field, value: number): string {
 }
 
 /** Returns the kind and the domain of the field's values, in the user's units unless zscale is `'log1p'`. */
-function valueDomain({ low, high, transform }: Field, zscale: ValueScale): Parameters<typeof offsetOf> {
+function valueDomain(
+  { low, high, transform }: Field,
+  zscale: ValueScale,
+): readonly [kind: AxisScale, domain: readonly [number, number]] {
   if (zscale === 'log') return ['log', [10 ** low, 10 ** high]];
   return ['linear', zscale === 'symlog' ? [transform.invert(low), transform.invert(high)] : [low, high]];
 }
@@ -139,7 +143,7 @@ export function transformedName({ label, transform }: Field, zscale: ValueScale)
 
 /** Returns what the name of the field's values ends in on a {@link valueAxis}, which tells the offset of its labels. */
 export function valueNameEnd(field: Field, zscale: ValueScale): string {
-  return endOf(field.label, offsetOf(...valueDomain(field, zscale)));
+  return endOf(field.label, offsetOf(valueDomain(field, zscale)[1]));
 }
 
 /** Returns the name of the field's values on a {@link valueAxis}, less the offset of its labels. */

@@ -105,7 +105,7 @@ function between(low: number, high: number, part: number, scale: AxisScale): num
 /** Returns data, curve and attributes less the offsets of the axes. */
 function lessOffsets(given: FitCurves, attributes: FilledFit) {
   const domains = domainsOf(given, attributes.xscale);
-  const offsets = pageOffsets([attributes.xscale, domains.x], ['linear', domains.y]);
+  const offsets = pageOffsets(domains.x, domains.y);
   const up = (values: ArrayLike<number>) => less(values, offsets.y);
   const bandLess = (band: Band | null) => band && { lower: up(band.lower), upper: up(band.upper) };
   const curves: FitCurves = {

@@ -60,7 +60,7 @@ function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
     labelsWidth('linear', yDomain, attributes),
     labelsWidth('linear', rDomain, attributes),
   );
-  const whole = frameOf(namedLess(attributes, [xscale, xDomain], ['linear', yDomain]), labels, 0);
+  const whole = frameOf(namedLess(attributes, xDomain, yDomain), labels, 0);
   const height = whole.bottom - whole.top;
   const split = Math.round(whole.bottom - residualShare * height);
   const { nameEnds } = whole;

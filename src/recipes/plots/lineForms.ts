@@ -13,8 +13,8 @@ const nameOf = (name: string, quantity: string) => (name === '' ? quantity : `${
 /** Returns the lines and their attributes less the offsets of the axes. */
 function lessOffsets(given: readonly LineCurve[], attributes: FilledLine) {
   const domains = domainsOf(given, attributes);
-  const offsets = pageOffsets(['linear', domains.x], [attributes.yscale, domains.y]);
-  const beside = domains.right ? offsetOf('linear', domains.right) : null;
+  const offsets = pageOffsets(domains.x, domains.y);
+  const beside = domains.right ? offsetOf(domains.right) : null;
   const curves = given.map((curve) => ({
     ...curve,
     x: less(curve.x, offsets.x),

@@ -53,7 +53,7 @@ export const domainsOf = (curves: readonly LineCurve[], { yscale }: FilledLine) 
 export function lineSvg(curves: readonly LineCurve[], given: FilledLine): string {
   const { yscale } = given;
   const { x: xDomain, y: yDomain, right: second } = domainsOf(curves, given);
-  const attributes = namedLess(fitted(given), ['linear', xDomain], [yscale, yDomain]);
+  const attributes = namedLess(fitted(given), xDomain, yDomain);
   const { fontSize } = attributes;
   const entries = entriesOf(curves, given);
   const beside = second === null ? 0 : rightAxisWidth(second, attributes);

@@ -5,7 +5,7 @@ import { domainsOf, type MapFigure } from './mapSvg.ts';
 export function mapLess(figure: MapFigure): { readonly figure: MapFigure; readonly offsets: PageOffsets } {
   const { field, kind, attributes } = figure;
   const [x, y] = domainsOf(field, kind);
-  const offsets = pageOffsets(['linear', x], ['linear', y]);
+  const offsets = pageOffsets(x, y);
   const paths = attributes.paths.map(({ path, ...named }) => ({
     ...named,
     path: { ...path, x: less(path.x, offsets.x), y: less(path.y, offsets.y) },

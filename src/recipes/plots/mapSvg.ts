@@ -29,7 +29,7 @@ export interface MapFigure {
 export function mapSvg(figure: MapFigure): string {
   const { kind, field, levels } = figure;
   const [xDomain, yDomain] = domainsOf(field, kind);
-  const attributes = namedLess(fitted(figure.attributes), ['linear', xDomain], ['linear', yDomain]);
+  const attributes = namedLess(fitted(figure.attributes), xDomain, yDomain);
   const legend = pathLegendHeight(attributes);
   const whole = frameOf(
     attributes,

@@ -91,14 +91,14 @@ function scalesOf({ field, kind }: MapFigure): object[] {
     {
       name: 'color',
       type: 'linear',
-      domain: Array.from(less(evenly(low, high), offsetOf('linear', [low, high]))),
+      domain: Array.from(less(evenly(low, high), offsetOf([low, high]))),
       range: evenly(0, 1).map(color),
     },
   ];
 }
 
 function legendOf({ field, attributes: { zscale, height } }: MapFigure): object {
-  const name = nameLess(transformedName(field, zscale), offsetOf('linear', [field.low, field.high]));
+  const name = nameLess(transformedName(field, zscale), offsetOf([field.low, field.high]));
   return { fill: 'color', type: 'gradient', title: barTitle(name, field), gradientLength: height - 20 };
 }
 

@@ -4,8 +4,6 @@
  *
  * @module
  */
-import type { AxisScale } from './attributes.ts';
-
 /** An offset k·10^p, in decimals and as a number. */
 export interface Offset {
   readonly value: number;
@@ -23,12 +21,11 @@ const NARROW_POWERS = 1e-4;
 const hasPower = (size: number) => size >= 1e7 || size < 1e-3;
 
 /** Returns the offset of an axis over a domain: the roundest number within ten ranges of its middle; null if it needs none. */
-export function offsetOf(kind: AxisScale, [low, high]: readonly [number, number]): Offset | null {
+export function offsetOf([low, high]: readonly [number, number]): Offset | null {
   const range = high - low;
   const size = Math.max(Math.abs(low), Math.abs(high));
   // Powers of ten smaller than these are not exact.
   if (!(range > 1e-290) || !(range < (hasPower(size) ? NARROW_POWERS : NARROW) * size)) return null;
-  if (kind === 'log' && high >= 3 * low) return null;
   const middle = low / 2 + high / 2;
   for (let power = Math.floor(Math.log10(size)) + 1; ; power--) {
     const count = Math.round(middle / Number(`1e${power}`));
@@ -70,16 +67,16 @@ export interface NameEnds {
   readonly y: string;
 }
 
-/** Returns attributes with the ends of the names of both axes; an axis of categories is null. */
+/** Returns attributes with the ends of the names of both axes over these domains; an axis of categories is null. */
 export function namedLess<Names extends { readonly xlabel: string; readonly ylabel: string }>(
   attributes: Names,
-  x: Parameters<typeof offsetOf> | null,
-  y: Parameters<typeof offsetOf>,
+  x: readonly [number, number] | null,
+  y: readonly [number, number],
 ): Names & { readonly nameEnds: NameEnds } {
   const { xlabel, ylabel } = attributes;
   const nameEnds = {
-    x: x === null ? '' : endOf(xlabel, offsetOf(...x)),
-    y: endOf(ylabel, offsetOf(...y)),
+    x: x === null ? '' : endOf(xlabel, offsetOf(x)),
+    y: endOf(ylabel, offsetOf(y)),
   };
   return { ...attributes, nameEnds };
 }

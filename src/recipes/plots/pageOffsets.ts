@@ -22,11 +22,11 @@ interface AxisAttributes {
   readonly ylims?: readonly [number, number] | 'data';
 }
 
-/** Returns the offsets of both axes; an axis of categories is null. */
+/** Returns the offsets of both axes over these domains; an axis of categories is null. */
 export const pageOffsets = (
-  x: Parameters<typeof offsetOf> | null,
-  y: Parameters<typeof offsetOf> | null,
-): PageOffsets => ({ x: x && offsetOf(...x), y: y && offsetOf(...y) });
+  x: readonly [number, number] | null,
+  y: readonly [number, number] | null,
+): PageOffsets => ({ x: x && offsetOf(x), y: y && offsetOf(y) });
 
 /** Returns values less an offset. */
 export const less = (values: ArrayLike<number>, offset: Offset | null): Float64Array =>

@@ -29,13 +29,13 @@ export function rightAxisWidth(
 ): number {
   const { height, fontSize } = attributes;
   const widest = widestLabel(axisOf('linear', domain, [0.85 * height, 0], { fontSize }), fontSize);
-  return planOf(widest, offsetOf('linear', domain), attributes).total;
+  return planOf(widest, offsetOf(domain), attributes).total;
 }
 
 /** Draws ticks, labels and name, less the offset, of a second vertical axis, at the right of the plotting area. */
 export function rightAxis(axis: Axis, box: Box, name: string, attributes: Filled<FigureAttributes>): string {
   const { fontSize, height, background } = attributes;
-  const offset = offsetOf('linear', axis.domain);
+  const offset = offsetOf(axis.domain);
   const { labelSize, named, total } = planOf(widestLabel(axis, fontSize), offset, attributes);
   const ink = inkOn(background);
   const marks: string[] = [];

@@ -52,11 +52,7 @@ function cageWith(
   if (!drawWalls(drawing, field, attributes)) return null;
   const middle = cube.at(0, 0, 0);
   const [xEdge, yEdge] = [cube.at(0, nearY, 0), cube.at(nearX, 0, 0)];
-  const { xlabel, ylabel, nameEnds } = namedLess(
-    attributes,
-    ['linear', endsOf(field.x)],
-    ['linear', endsOf(field.y)],
-  );
+  const { xlabel, ylabel, nameEnds } = namedLess(attributes, endsOf(field.x), endsOf(field.y));
   const [xEnd, yEnd] = offset ? [nameEnds.x, nameEnds.y] : ['', ''];
   const hasX = labels.name([xlabel, xEnd], middle, xEdge, yEdge);
   const hasY = labels.name([ylabel, yEnd], middle, yEdge, xEdge);

@@ -22,7 +22,7 @@ import type { View } from './projection.ts';
  */
 export function surfacePlotly(field: Field, attributes: FilledLandscapeAttributes, view: View): PlotlyFigure {
   const { x, y, values, low, high } = field;
-  const offsets: Offsets = { x: offsetIn(x), y: offsetIn(y), z: offsetOf('linear', [low, high]) };
+  const offsets: Offsets = { x: offsetIn(x), y: offsetIn(y), z: offsetOf([low, high]) };
   const { zmin, zmax, colorbar, ...colors } = plotlyColors(field, attributes);
   const { tickvals, ticktext } = plotlyTicks(field, attributes);
   const ticks = { tickvals: less(tickvals, offsets.z), ticktext };
@@ -68,7 +68,7 @@ interface Offsets {
   readonly z: Offset | null;
 }
 
-const offsetIn = (values: Float64Array) => offsetOf('linear', [values[0], values[values.length - 1]]);
+const offsetIn = (values: Float64Array) => offsetOf([values[0], values[values.length - 1]]);
 
 /** Returns values less an offset. */
 const less = (values: ArrayLike<number>, offset: Offset | null): number[] =>
