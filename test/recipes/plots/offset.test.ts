@@ -14,7 +14,7 @@ import {
   surface,
 } from 'quasi-newton/landscape';
 import { axisOf } from '../../../src/recipes/plots/axes.ts';
-import { nameLess, offsetOf } from '../../../src/recipes/plots/offset.ts';
+import { namedLess, nameLess, offsetOf } from '../../../src/recipes/plots/offset.ts';
 import { shortened } from '../../../src/recipes/plots/text.ts';
 import { tickLabels } from '../../../src/recipes/plots/ticks.ts';
 
@@ -90,7 +90,7 @@ describe('an axis far from 0', () => {
           const middle = (isNegative ? -1 : 1) * digits * 10 ** power;
           const range = Math.abs(middle) * 10 ** -far;
           const domain = [middle - range / 2, middle + range / 2] as const;
-          const offset = offsetOf('linear', domain);
+          const offset = offsetOf(domain);
           expect(offset).not.toBeNull();
           const { value, text } = offset!;
           expect(numberIn(text)).toBe(value);
@@ -117,8 +117,46 @@ describe('an axis far from 0', () => {
     [[-123456.8, -123456.7], '−123457'],
     [[1e-9, 1.00001e-9], '10⁻⁹'],
     [[2.71928182, 2.71928183], '2.7192818'],
+    [[1e5, 1e5 + 1e-3], '10⁵'],
+    [[120000, 120000.01], '1.2×10⁵'],
+    [[-120000.01, -120000], '−1.2×10⁵'],
+    [[123000, 123000.01], '123000'],
+    [[-123000.01, -123000], '−123000'],
+    [[12000, 12000.01], '12000'],
+    [[1.2e7, 1.2e7 + 1], '1.2×10⁷'],
+    [[1.234e7, 1.234e7 + 1], '1.234×10⁷'],
+    [[0.05, 0.05000001], '0.05'],
+    [[0.00123, 0.00123000001], '0.00123'],
+    [[0.00047, 0.00047000001], '4.7×10⁻⁴'],
+    [[-0.0005, -0.00049999999], '−5×10⁻⁴'],
   ] as const)('over %j leaves out %s', (domain, text) => {
-    expect(offsetOf('linear', domain)?.text).toBe(text);
+    expect(offsetOf(domain)?.text).toBe(text);
+  });
+
+  it('leaves out the number of fewest digits within ten ranges of its middle', () => {
+    const middle = fc.double({ min: 0.01, max: 1e9, noNaN: true });
+    fc.assert(
+      fc.property(middle, fc.boolean(), fc.double({ min: 5.1, max: 9 }), (size, isNegative, far) => {
+        const center = isNegative ? -size : size;
+        const range = size * 10 ** -far;
+        const { value, text } = offsetOf([center - range / 2, center + range / 2])!;
+        expect(Math.abs(value - center)).toBeLessThanOrEqual(10.01 * range);
+        const digits = text.replace(/(×?10)?[⁻⁰¹²³⁴-⁹]+$/, '').replaceAll(/\D/g, '');
+        const count = digits.replace(/^0+/, '').replace(/0+$/, '').length;
+        if (count > 1)
+          expect(Math.abs(Number(center.toPrecision(count - 1)) - center)).toBeGreaterThan(9.99 * range);
+      }),
+    );
+  });
+
+  it('begins where labels would need seven digits, or five beside a power of ten', () => {
+    const has = (low: number, fraction: number) => offsetOf([low, low * (1 + fraction)]) !== null;
+    for (const low of [1.01e7, 1e12, 0.99e-3, 1e-9])
+      expect([low, has(low, 0.99e-4), has(low, 1.01e-4)]).toEqual([low, true, false]);
+    for (const low of [0.99e7, 1, 1.01e-3])
+      expect([low, has(low, 0.99e-5), has(low, 1.01e-5)]).toEqual([low, true, false]);
+    // Smaller powers of ten are not exact.
+    expect([has(1e-280, 1e-6), has(1e-290, 1e-6)]).toEqual([true, false]);
   });
 
   it('keeps labels that are short enough, and has none around 0 or over decades', () => {
@@ -130,15 +168,23 @@ describe('an axis far from 0', () => {
       [0, 1e-9],
       [5, 5],
     ] as const)
-      expect(offsetOf('linear', domain)).toBeNull();
-    expect(offsetOf('log', [1e-9, 1e9])).toBeNull();
-    expect(offsetOf('log', [1e9, 1e9 + 1])?.text).toBe('10⁹');
+      expect(offsetOf(domain)).toBeNull();
+    expect(offsetOf([1e-9, 1e9])).toBeNull();
+    expect(offsetOf([1e9, 1e9 + 1])?.text).toBe('10⁹');
   });
 
   it('is named less its offset, or by what to add to the labels', () => {
-    const offset = offsetOf('linear', [-1e6 - 1, -1e6 + 1]);
+    const offset = offsetOf([-1e6 - 1, -1e6 + 1]);
     expect(nameLess('y', offset)).toBe('y + 10⁶');
     expect(nameLess('', offset)).toBe('−10⁶');
+    const above = offsetOf([1e6 - 1, 1e6 + 1]);
+    expect([nameLess('y', above), nameLess('', above)]).toEqual(['y − 10⁶', '+10⁶']);
+    const names = { xlabel: 'x', ylabel: '' };
+    const ends = (x: readonly [number, number] | null, y: readonly [number, number]) =>
+      namedLess(names, x, y).nameEnds;
+    expect(ends([0, 1], [1e6 - 1, 1e6 + 1])).toEqual({ x: '', y: '+10⁶' });
+    expect(ends([1e6 - 1, 1e6 + 1], [0, 1])).toEqual({ x: ' − 10⁶', y: '' });
+    expect(ends(null, [0, 1])).toEqual({ x: '', y: '' });
     expect(nameLess('y', null)).toBe('y');
   });
 });
