@@ -15,6 +15,10 @@ interface NodeModules {
   'node:os': typeof os;
 }
 
+/** True if built-in modules of Node can be loaded. */
+export const isNode = (): boolean =>
+  typeof process !== 'undefined' && typeof process.getBuiltinModule === 'function';
+
 /**
  * Returns a built-in module of Node.
  *
@@ -22,7 +26,7 @@ interface NodeModules {
  * @throws Error outside Node
  */
 export function nodeModule<Name extends keyof NodeModules>(name: Name, feature: string): NodeModules[Name] {
-  if (typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function') {
+  if (!isNode()) {
     throw new Error(`${feature} needs ${name}, which is available only in Node.`);
   }
   return process.getBuiltinModule(name);

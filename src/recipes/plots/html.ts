@@ -1,5 +1,5 @@
 import { checkOptions, string, type Rules } from '../../core/options.ts';
-import { nodeModule } from '../grid/node.ts';
+import { isNode, nodeModule } from '../grid/node.ts';
 import { escapeXml } from './svg.ts';
 import { stepControls, stepScript, stepsOf } from './steps.ts';
 import type { PlotlyFigure } from './plotly.ts';
@@ -56,8 +56,13 @@ ${steps > 1 ? stepScript : ''}</script>
 }
 
 function plotlySource(): string {
-  const { createRequire } = nodeModule('node:module', 'toHTML with plotly inline');
-  const { readFileSync } = nodeModule('node:fs', 'toHTML with plotly inline');
+  if (!isNode()) {
+    throw new Error(
+      "toHTML: plotly.js can be embedded in the page only in Node. Pass the address of a copy: toHTML({ plotly: 'https://…/plotly.min.js' }).",
+    );
+  }
+  const { createRequire } = nodeModule('node:module', 'toHTML');
+  const { readFileSync } = nodeModule('node:fs', 'toHTML');
   // Resolved from this file, then from the user's project: a peer dependency may be visible from only one of them.
   for (const from of [import.meta.url, `${process.cwd()}/`]) {
     try {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { boxplot, convergence, toPNG } from 'quasi-newton/landscape';
 import { fiveNumbers, quantileSorted } from '../../../src/recipes/grid/statistics.ts';
 import { summarize } from '../../../src/recipes/plots/traces.ts';
@@ -297,6 +297,17 @@ describe('forms', () => {
     // A name in the data must not end the script early.
     expect(page.split('</script>')).toHaveLength(3);
     expect(plot.toHTML().length).toBeGreaterThan(1e6);
+  });
+
+  it('gives no page that stands alone in a browser, and says what to do', () => {
+    vi.stubGlobal('process', undefined);
+    try {
+      expect(() => convergence(traces).toHTML()).toThrow(
+        "toHTML: plotly.js can be embedded in the page only in Node. Pass the address of a copy: toHTML({ plotly: 'https://…/plotly.min.js' }).",
+      );
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it('gives Vega-Lite with the same columns', () => {
