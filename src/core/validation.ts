@@ -140,7 +140,10 @@ export function watch(
       trace,
     }),
     reason() {
-      const reached = memory.best === null ? 'has not been a number' : `has not fallen below ${memory.best}`;
+      const reached =
+        memory.best === null
+          ? 'has not been a number'
+          : `has not fallen below ${Number(memory.best.toPrecision(6))}`;
       const point = restoreBest && memory.point ? ' The best point is returned.' : '';
       return `The validation loss ${reached} for ${patience} evaluations.${point}`;
     },

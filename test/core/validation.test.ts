@@ -42,7 +42,7 @@ describe('validation', () => {
     expect(result.f).toBe(walk().fg(result.x, null));
     expect(seen).toEqual(values);
     expect(result.message).toBe(
-      `The validation loss has not fallen below ${best!.f} for 3 evaluations. The best point is returned.`,
+      `The validation loss has not fallen below ${Number(best!.f.toPrecision(6))} for 3 evaluations. The best point is returned.`,
     );
   });
 
@@ -53,7 +53,7 @@ describe('validation', () => {
     expect(result.termination).toBe('validation');
     expect(held.fg(result.x)).toBeGreaterThan(result.validation!.best!.f);
     expect(result.message).toBe(
-      `The validation loss has not fallen below ${result.validation!.best!.f} for 3 evaluations.`,
+      `The validation loss has not fallen below ${Number(result.validation!.best!.f.toPrecision(6))} for 3 evaluations.`,
     );
   });
 
