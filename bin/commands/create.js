@@ -23,22 +23,26 @@ export const create = {
   options: {
     ...dataOptions,
     target: { ...dataOptions.target, isRequired: true },
-    hidden: { value: 'SIZES', help: 'units of the hidden layers, separated by commas', default: '16,16' },
+    hidden: {
+      value: 'SIZES',
+      help: 'units of the hidden layers, separated by commas; none for a linear model',
+      default: '16,16',
+    },
     activation: {
       value: 'NAME',
       oneOf: Object.keys(activations),
-      help: 'between two layers',
+      help: 'activation of the hidden layers',
       default: 'tanh',
     },
     classes: {
-      help: 'the target names classes: one output for each, as logits',
-      default: 'where it holds words',
+      help: 'the target consists of classes: one output for each, as logits',
+      default: 'if it consists of words',
     },
     normalize: {
       help: 'shift and scale inputs and outputs by their mean and deviation, in the model',
       default: 'yes',
     },
-    seed: { value: 'NUMBER', isNumber: true, help: 'of the weights', default: '1' },
+    seed: { value: 'NUMBER', isNumber: true, help: 'seed of the weights', default: '1' },
     force: { help: 'overwrite the file' },
     json: { help: 'write the result as an object to standard output' },
   },
@@ -48,7 +52,7 @@ export const create = {
 /** @param {Arguments} given */
 async function run({ model, text, number, on, list }) {
   if (existsSync(model) && !on.force)
-    throw new BadInput(`model: ${model} exists; say --force to overwrite it.`);
+    throw new BadInput(`model: ${model} exists; pass --force to overwrite it.`);
   checkOutput('model', model, ['.onnx']);
   const reading = { ...readingOf({ text, on }), needed: columnsUsed({ text, list }), isEncodable: true };
   const table = await readTable(text.data ?? '', reading);
@@ -82,12 +86,12 @@ async function run({ model, text, number, on, list }) {
   const call = nextCall(model, { text, on }, loss);
   const note =
     !isClasses && isYesOrNo(table, choice)
-      ? '\nnote     the target holds 0 and 1: --classes makes them classes'
+      ? '\nnote     the target consists of 0 and 1: --classes makes them classes'
       : '';
   console.log(
     on.json
       ? JSON.stringify(facts, null, 2)
-      : `written  ${model}: ${sizes.join('-')}, ${activation}${note}${categories === undefined ? '' : `\nencoded  ${categories}`}\nnext     ${call}`,
+      : `written  ${model}: ${sizes.join('-')}, ${sizes.length > 2 ? activation : 'linear'}${note}${categories === undefined ? '' : `\nencoded  ${categories}`}\nnext     ${call}`,
   );
   return 0;
 }
@@ -180,10 +184,11 @@ const quoted = (/** @type {string} */ word) =>
 
 /** @param {string} text */
 function hiddenSizes(text) {
+  if (text === 'none') return [];
   const sizes = text.split(',').map(Number);
   if (sizes.every((size) => Number.isInteger(size) && size >= 1 && size <= 1e5)) return sizes;
   throw new BadInput(
-    `--hidden: must be whole numbers ≥ 1, separated by commas; got ${JSON.stringify(text)}.`,
+    `--hidden: must be whole numbers ≥ 1, separated by commas, or none; got ${JSON.stringify(text)}.`,
   );
 }
 

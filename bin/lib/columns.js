@@ -22,7 +22,7 @@ export function columns(path, text, { header, decimal, skipsMissing = false, ign
   const looksNumeric = first.every((field) => Number.isFinite(numberOf(field)));
   if (header === undefined && looksNumeric) {
     throw new BadInput(
-      `${path}: the first row holds only numbers. Say --no-header if it is a sample; its columns are then called 1 to ${first.length}. Say --header if it names the columns.`,
+      `${path}: the first row holds only numbers. Pass --no-header if it is a sample; its columns are then named 1 to ${first.length}. Pass --header if it names the columns.`,
     );
   }
   const isHeader = header ?? true;
@@ -144,7 +144,7 @@ function decimalMark(path, rows, separator) {
   const { mark, isSure } = decimalMarkOf(rows, separator);
   if (!isSure)
     throw new BadInput(
-      `${path}: commas in numbers may be decimal marks or separate thousands. Say --decimal comma, or remove them.`,
+      `${path}: commas in numbers may be decimal marks or separate thousands. Pass --decimal comma, or remove them.`,
     );
   return mark;
 }

@@ -206,6 +206,20 @@ describe('quasi-newton create', () => {
     expect(Number(y.data[0])).toBeCloseTo(98, 0);
   });
 
+  it('writes a linear model with --hidden none', async () => {
+    const made = await call('create line.onnx --data plane.csv --target y --hidden none');
+    expect(made.out).toContain('line.onnx: 2-1, linear\n');
+    const told = JSON.parse(
+      (await call('train line.onnx --data plane.csv --target y --out linear.onnx --json')).out,
+    );
+    expect([told.parameters, told.samples]).toEqual([3, expect.any(Number)]);
+    expect(told.loss).toBeLessThan(1e-8);
+    const wrong = await call('create bad.onnx --data plane.csv --target y --hidden 0');
+    expect(wrong.err).toContain(
+      '--hidden: must be whole numbers ≥ 1, separated by commas, or none; got "0".',
+    );
+  });
+
   it('takes words as classes', async () => {
     const made = await json('create kinds.onnx --data kinds.csv --target kind');
     expect(made).toMatchObject({ sizes: [1, 16, 16, 2], loss: 'softmaxCrossEntropy' });
@@ -320,7 +334,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
   it('a table without names, and one with a hole', async () => {
     write('bare.csv', '1,2\n3,4\n');
     const { code, err } = await call('create bare.onnx --data bare.csv --target 2');
-    expect([code, err]).toEqual([2, expect.stringContaining('Say --no-header')]);
+    expect([code, err]).toEqual([2, expect.stringContaining('Pass --no-header')]);
     expect((await call('create bare.onnx --data bare.csv --target 2 --no-header --hidden 2')).code).toBe(0);
     write('hole.csv', 'a,y\n1,2\n,4\n');
     const hole = await call('create hole.onnx --data hole.csv --target y');

@@ -35,7 +35,7 @@ describe('decimal commas', () => {
 
   it('are refused where they may separate thousands', () => {
     expect(() => valuesOf('a;b\n1,500;2\n')).toThrow(
-      /may be decimal marks or separate thousands\. Say --decimal comma/,
+      /may be decimal marks or separate thousands\. Pass --decimal comma/,
     );
     expect(valuesOf('a;b\n1,500;2\n', { decimal: ',' })).toEqual([1.5, 2]);
     expect(valuesOf('a;b\n0,500;2\n')).toEqual([0.5, 2]);
