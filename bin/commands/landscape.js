@@ -31,7 +31,7 @@ export const landscape = {
       value: 'FILE',
       isRequired: true,
       multiple: true,
-      help: `where the picture or its numbers are written; may be given several times; ends in ${endings.join(', ')}`,
+      help: `file for the figure or its values, ending in ${endings.join(', ')}; may be given several times`,
     },
     plot: {
       value: 'KIND',
@@ -39,11 +39,11 @@ export const landscape = {
       default: 'surface in .html, contourf elsewhere',
     },
     npoints: { value: 'COUNT', isNumber: true, help: 'points along each axis', default: '41' },
-    adaptive: { help: 'evaluate coarse points first, and finer ones only where they are needed' },
+    adaptive: { help: 'evaluate coarse points first, and finer ones only where needed' },
     directions: {
       value: 'KIND',
       oneOf: ['random', 'eigen'],
-      help: 'the plane: two random directions, or the two of greatest curvature',
+      help: 'axes of the plane: two random directions, or the two of largest curvature',
       default: 'random',
     },
     normalize: {
@@ -55,10 +55,10 @@ export const landscape = {
     lnorm: {
       value: 'NUMBER',
       isNumber: true,
-      help: "reach, as a fraction of the weights' norm; of eigen, in units of the axes",
+      help: 'length of each axis, as a fraction of the norm of the weights; with eigen, in units of the axes',
       default: '1',
     },
-    seed: { value: 'NUMBER', isNumber: true, help: 'of the random directions', default: '0' },
+    seed: { value: 'NUMBER', isNumber: true, help: 'seed of the random directions', default: '0' },
     zscale: { value: 'KIND', oneOf: ['auto', 'linear', 'log', 'log1p', 'symlog'], default: 'auto' },
     color: {
       value: 'NAME',
@@ -66,10 +66,13 @@ export const landscape = {
       default: 'viridis',
     },
     title: { value: 'TEXT', default: 'none' },
-    plotly: { value: 'ADDRESS', help: 'where a page finds plotly.js; default: it is put into the page' },
+    plotly: {
+      value: 'ADDRESS',
+      help: 'address from which the page loads plotly.js; by default it is embedded',
+    },
     checkpoint: {
       value: 'FILE',
-      help: 'keeps what has been evaluated; the same command then goes on from there',
+      help: 'saves the points evaluated so far; the same command continues from there',
     },
     json: { help: 'write the result as an object to standard output' },
   },
@@ -88,6 +91,8 @@ async function run(asked, signal) {
   const outs = given.list.out ?? [];
   const kept = { '--data': text.data, '--checkpoint': text.checkpoint };
   for (const out of outs) checkOutput('--out', out, endings, kept);
+  const picture = outs.find((out) => endingOf(out) === '.png');
+  if (picture !== undefined) await checkRenderer(picture);
   const loaded = await load(given, file, known, text.directions === 'eigen' ? { hessianVector: true } : {});
   try {
     const data = await evaluate(given, loaded, signal);
@@ -151,7 +156,7 @@ async function evaluate({ text, number, on }, { model, feeds }, signal) {
   };
   const line = statusLine();
   try {
-    if (text.directions === 'eigen') line.show('looking for the directions of greatest curvature');
+    if (text.directions === 'eigen') line.show('computing the directions of largest curvature');
     const plane =
       text.directions === 'eigen'
         ? figures.eigenPlane(await figures.topEigenpairsAsync(own, { count: 2, signal }))
@@ -174,6 +179,24 @@ async function evaluate({ text, number, on }, { model, feeds }, signal) {
   }
 }
 
+const endingOf = (/** @type {string} */ path) => extname(path).toLowerCase();
+
+/**
+ * Refuses to write a .png without the package that renders it, before any work is done.
+ *
+ * @param {string} out
+ */
+async function checkRenderer(out) {
+  try {
+    await import('@resvg/resvg-js');
+  } catch (cause) {
+    throw new BadInput(
+      `--out: ${out} needs @resvg/resvg-js, which could not be loaded: npm install @resvg/resvg-js, or write a .svg.`,
+      { cause },
+    );
+  }
+}
+
 /**
  * What a file of this name holds.
  *
@@ -182,7 +205,7 @@ async function evaluate({ text, number, on }, { model, feeds }, signal) {
  * @param {Arguments} given
  */
 async function contentOf(out, data, { text }) {
-  const ending = extname(out).toLowerCase();
+  const ending = endingOf(out);
   if (ending === '.csv') return figures.landscapeToCSV(data);
   if (ending === '.json') return JSON.stringify(figures.landscapeToJSON(data));
   const attributes = {
@@ -199,7 +222,7 @@ async function contentOf(out, data, { text }) {
   if (ending === '.png') return plot.toPNG();
   if (text.plotly !== undefined) return plot.toHTML({ plotly: text.plotly });
   if (hasPlotly()) return plot.toHTML();
-  console.error('The page shows still pictures; for one to turn and zoom: npm install plotly.js-dist-min');
+  console.error('The page shows static figures. For one to rotate and zoom: npm install plotly.js-dist-min');
   const kinds = text.plot === undefined ? [drawings.surface, drawings.contourf] : [drawings[kind]];
   return staticPage(
     text.title ?? 'Loss landscape',
