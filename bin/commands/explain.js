@@ -11,7 +11,7 @@ import { recipeIn } from '../lib/recipe.js';
 
 /** @type {Command} */
 export const explain = {
-  summary: 'tells what would be trained in a model, and what stands in the way',
+  summary: 'lists what can be trained in a model, and what prevents it',
   example: 'model.onnx',
   options: {
     ...fixedOptions,

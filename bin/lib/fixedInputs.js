@@ -8,12 +8,12 @@ export const fixedOptions = {
   fix: {
     value: 'INPUT=VALUES',
     multiple: true,
-    help: 'an input that is the same for all samples, such as sr=16000; an If that depends on it is resolved',
+    help: 'an input that has the same value for all samples, such as sr=16000; an If that depends on it is resolved',
   },
   shape: {
     value: 'INPUT=SIZES',
     multiple: true,
-    help: 'sizes that the file leaves open, such as x=1,576; ? for one that varies',
+    help: 'sizes that the file leaves open, such as x=1,576; ? stands for a size that varies',
   },
 };
 

@@ -21,12 +21,12 @@ const DEFAULT_PATIENCE = 10;
 export const validationOptions = {
   validation: {
     value: 'FILE|FRACTION',
-    help: 'samples to watch, or the fraction of --data to hold out for it, such as 0.2: training stops when the loss there no longer falls, and the model with the lowest is written',
+    help: 'validation samples, or the fraction of --data to hold out as such, e.g. 0.2: training stops when their loss no longer falls, and the model with the lowest validation loss is written',
   },
   patience: {
     value: 'COUNT',
     isNumber: true,
-    help: 'looks at the loss of --validation without a new lowest one until training stops; one look after each iteration, or each pass over all mini-batches',
+    help: 'validations without a new lowest loss after which training stops; there is one after each iteration, or after each pass over all mini-batches',
     default: String(DEFAULT_PATIENCE),
   },
 };

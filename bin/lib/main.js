@@ -62,7 +62,7 @@ function overview() {
     '',
     ...lines,
     '',
-    'npx quasi-newton COMMAND --help tells the options of a command.',
+    'npx quasi-newton COMMAND --help lists the options of a command.',
     'Exit codes: 0 done, 1 the run failed, 2 bad input, 130 stopped by Ctrl-C.',
   ].join('\n');
 }

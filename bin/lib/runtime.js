@@ -27,45 +27,44 @@ export const dataOptions = {
   input: {
     value: '[INPUT=]NAMES',
     multiple: true,
-    help: "columns or array of one of the model's inputs; by default those of its name, or all that are no target",
+    help: 'columns or array that an input of the model reads; default those with its name, or all except the target',
   },
   header: {
-    help: 'the first row names the columns; --no-header: it is a sample, and columns are called 1, 2, …',
+    help: 'the first row names the columns; --no-header: it is a sample, and the columns are named 1, 2, …',
   },
   decimal: {
     value: 'MARK',
     oneOf: ['point', 'comma'],
     help: 'decimal mark of a .csv',
-    default: 'comma where fields are separated otherwise and no number has a point',
+    default: 'comma if semicolons or tabs separate the fields and no number has a point',
   },
   ignore: { value: 'NAMES', help: 'columns of --data that are neither inputs nor target' },
   categories: {
     value: 'NAMES',
-    help: 'columns of --data to encode as categories although they hold numbers, such as codes',
-    default: 'those without a number',
+    help: 'columns of numbers in --data to encode as categories, such as codes; columns of words always are',
   },
-  'skip-missing': { help: 'leave out samples of a .csv with a missing value in a column that is used' },
+  'skip-missing': { help: 'leave out samples with a missing value in a column that is used (.csv)' },
 };
 
 /** @type {Readonly<Record<string, Option>>} */
 export const lossOptions = {
   ...fixedOptions,
-  loss: { value: 'NAME', oneOf: losses, help: 'what to minimize', default: 'mse' },
+  loss: { value: 'NAME', oneOf: losses, help: 'loss to minimize', default: 'mse' },
   delta: {
     value: 'NUMBER',
     isNumber: true,
-    help: 'where the parabola of the loss huber becomes a line',
+    help: 'error at which the parabola of the huber loss becomes a line',
     default: '1',
   },
-  'loss-output': { value: 'NAME', help: 'instead of --loss: a scalar output that the model computes itself' },
-  output: { value: 'NAME', help: "output that the loss is of; default the model's only one" },
+  'loss-output': { value: 'NAME', help: 'instead of --loss: a scalar output of the model that is the loss' },
+  output: { value: 'NAME', help: 'output to which the loss applies; default the only one' },
   l2: { value: 'NUMBER', isNumber: true, help: 'adds l2/2 times the sum of squared weights', default: '0' },
   precision: { value: 'TYPE', oneOf: ['float32', 'float64'], help: "arithmetic; default the model's own" },
   threads: {
     value: 'COUNT',
     isNumber: true,
     help: 'threads of ONNX Runtime',
-    default: 'its own choice, on two cores 1',
+    default: 'its own choice; 1 on two cores',
   },
 };
 
