@@ -309,3 +309,19 @@ describe('products of the Hessian', () => {
     await model.dispose();
   });
 });
+
+test('a cross-entropy that rounds to 0 is 0, not −0', async () => {
+  const model = await trainable(ort, mlp([1, 2]), { loss: 'softmaxCrossEntropy' });
+  const problem = model.problem({ x: { data: [1], dims: [1, 1] }, target: { data: [0], dims: [1] } });
+  // The scores differ by 4000, whatever the input.
+  const x = problem.p0.map((_, i) => (i === problem.p0.length - 2 ? 4000 : 0));
+  expect(await problem.fg(x, null)).toBe(0);
+  expect(
+    await problem.fg(
+      x,
+      problem.p0.map(() => 1),
+    ),
+  ).toBe(0);
+  expect((await problem.evaluate(x)).f).toBe(0);
+  await model.dispose();
+});

@@ -116,7 +116,7 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
   const fg: OnnxProblem['fg'] = (x, gradient) =>
     onData(async (data) => {
       const results = await engine.evaluate(await data.prepared(), x, gradient, mode);
-      const f = Number(results[lossName].data[0]);
+      const f = lossIn(results);
       if (gradient !== null && mode !== 'inference') observer.evaluated(x, f, results);
       return f;
     });
@@ -142,14 +142,14 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
     evaluate: (x = params.copyInto(params.zeros())) =>
       onData(async ({ checked, key }) => {
         const { [lossName]: loss, ...outputs } = await engine.kept(checked, key, x, mode);
-        return { f: Number(loss.data[0]), outputs };
+        return { f: lossIn({ [lossName]: loss }), outputs };
       }),
     sampleGradients: (x = params.copyInto(params.zeros())) =>
       onData(async ({ checked, fed }) => {
         checkLength('sampleGradients: x', x, params.length);
         return eachSample({ engine, inputs, mode }, checked, await fed(), async (data, gradient) => {
           const results = await engine.evaluate(await engine.prepared(data, mode), x, gradient, mode);
-          return Number(results[lossName].data[0]);
+          return lossIn(results);
         });
       }),
     valuesAt(this: Pick<AsyncProblem, 'fg'> | undefined, points, losses) {
@@ -179,11 +179,14 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
             return 0;
           }
           const results = await engine.evaluate(await shared.prepared(), x, gradient, mode);
-          return Number(results[lossName].data[0]);
+          return lossIn(results);
         }),
     }),
   };
 }
+
+/** Returns the loss among the results of a run; a cross-entropy of −0 is 0. */
+const lossIn = (results: OrtTensors): number => Number(results[lossName].data[0]) + 0;
 
 /** Feeds that have been checked. */
 interface Data {
