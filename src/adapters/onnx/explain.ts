@@ -192,7 +192,7 @@ function printed({
       if (reasons.length > 0) return 'refused';
       if (rewritten > 0) return 'replaced by other ops';
       if (onPath === 0) return 'not on the path of the gradient';
-      return covered ? 'has a rule' : 'has no rule';
+      return covered ? 'differentiable' : 'not differentiable';
     };
     parts.push('ops', table(ops.map((op) => [op.op, `×${op.count}`, state(op)])));
   }
