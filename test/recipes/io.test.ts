@@ -192,7 +192,17 @@ describe('CSV', () => {
     expect(() => landscapeToCSV({ ...whole, metrics: { done: whole.z } })).toThrow(/a metric is called done/);
   });
 
+  it('skips the row numbers that pandas writes, and keeps other empty fields', () => {
+    const { z, metrics } = landscapeFromCSV(',x,y,f,m\n0,0,0,1,\n1,1,0,2,5');
+    expect([...z]).toEqual([1, 2]);
+    expect(metrics).toEqual({ m: Float64Array.of(NaN, 5) });
+    expect([...landscapeFromCSV('f,x,y\n,0,0\n3,1,0').z]).toEqual([NaN, 3]);
+  });
+
   it('names the line that is wrong', () => {
+    expect(() => landscapeFromCSV('x,y,f\n')).toThrow(
+      'landscapeFromCSV: x must have 2 values or more, got 0.',
+    );
     expect(() => landscapeFromCSV('a,b\n1,2')).toThrow(
       /header must name x, y and a column of values; got a,b/,
     );

@@ -1,4 +1,4 @@
-import { fromGrid } from './fromGrid.ts';
+import { gridData } from './fromGrid.ts';
 import type { LandscapeData } from '../grid/data.ts';
 
 /** Names of columns with a fixed meaning. */
@@ -38,7 +38,8 @@ const quoted = (name: string) => (/[",\r\n]|^\s|\s$/.test(name) ? `"${name.repla
 /**
  * Reads a landscape from CSV: a header with `x`, `y` and at least one more column, then one row for each
  * point of an evenly spaced grid, in any order. The first further column is the loss, others are metrics; an
- * empty field is NaN. A column `done` is that of {@link landscapeToCSV}.
+ * empty field is NaN. A column `done` is that of {@link landscapeToCSV}. A first column without a name, such as the
+ * row numbers of pandas, is skipped.
  *
  * @throws TypeError if the header or a number is wrong, with its line
  * @throws RangeError if the points do not form an evenly spaced grid, each point once
@@ -48,7 +49,9 @@ export function landscapeFromCSV(text: string): LandscapeData {
   const names = fieldsOf(header);
   const [atX, atY] = [names.indexOf('x'), names.indexOf('y')];
   const atDone = names.indexOf('done');
-  const others = names.flatMap((name, k) => ([atX, atY, atDone].includes(k) ? [] : [{ name, k }]));
+  const others = names.flatMap((name, k) =>
+    [atX, atY, atDone].includes(k) || (k === 0 && name === '') ? [] : [{ name, k }],
+  );
   if (atX < 0 || atY < 0 || others.length === 0) {
     throw new TypeError(`landscapeFromCSV: the header must name x, y and a column of values; got ${header}.`);
   }
@@ -79,7 +82,7 @@ export function landscapeFromCSV(text: string): LandscapeData {
   }
   const [z, ...rest] = tables;
   const metrics = Object.fromEntries(rest.map((table, k) => [others[k + 1].name, table]));
-  return { ...fromGrid({ x, y, z, metrics }), done };
+  return { ...gridData('landscapeFromCSV', { x, y, z, metrics }), done };
 }
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
@@ -101,7 +104,7 @@ function linesOf(text: string) {
 
 /** Returns the fields of a line, without quotes. */
 const fieldsOf = (line: string): string[] =>
-  [...line.matchAll(/(?:^|,)(?:\s*"((?:[^"]|"")*)"\s*|([^,]*))/g)].map(
+  [...`,${line}`.matchAll(/,(?:\s*"((?:[^"]|"")*)"\s*|([^,]*))/g)].map(
     ([, inQuotes, plain]) => inQuotes?.replaceAll('""', '"') ?? (plain ?? '').trim(),
   );
 

@@ -45,17 +45,26 @@ export function fromGrid(spec: GridSpec): LandscapeData {
   if (typeof spec !== 'object' || spec === null || !('x' in spec) || !('z' in spec)) {
     throw new TypeError(`fromGrid: needs { x, y, z }, got ${show(spec)}.`);
   }
-  checkOptions('fromGrid', spec, rules);
-  const x = axis('x', spec.x, 2);
-  const y = axis('y', spec.y ?? [0], 1);
+  return gridData('fromGrid', spec);
+}
+
+/**
+ * Creates the landscape of {@link fromGrid}.
+ *
+ * @param where - the function called, named in messages
+ */
+export function gridData(where: string, spec: GridSpec): LandscapeData {
+  checkOptions(where, spec, rules);
+  const x = axis(where, 'x', spec.x, 2);
+  const y = axis(where, 'y', spec.y ?? [0], 1);
   const labels = spec.labels ?? ['x', 'y'];
   const none = new Float64Array(0);
   const directions = y.length === 1 ? [none] : [none, none];
-  const values = table('z', spec.z, x.length, y.length);
+  const values = table(`${where}: z`, spec.z, x.length, y.length);
   const metrics = Object.fromEntries(
     Object.entries(spec.metrics ?? {}).map(([name, column]) => [
       name,
-      table(`metrics.${name}`, column, x.length, y.length),
+      table(`${where}: metrics.${name}`, column, x.length, y.length),
     ]),
   );
   const origin = y.indexOf(0) * x.length + x.indexOf(0);
@@ -68,12 +77,12 @@ export function fromGrid(spec: GridSpec): LandscapeData {
   };
 }
 
-function axis(name: string, given: ArrayLike<number>, least: number): Float64Array {
+function axis(where: string, name: string, given: ArrayLike<number>, least: number): Float64Array {
   if (!isNumbers(given))
-    throw new TypeError(`fromGrid: ${name} must be an array of numbers, got ${show(given)}.`);
+    throw new TypeError(`${where}: ${name} must be an array of numbers, got ${show(given)}.`);
   const values = Float64Array.from(given);
   if (values.length < least) {
-    throw new RangeError(`fromGrid: ${name} must have ${least} values or more, got ${values.length}.`);
+    throw new RangeError(`${where}: ${name} must have ${least} values or more, got ${values.length}.`);
   }
   const step = (values[values.length - 1] - values[0]) / (values.length - 1);
   // Coordinates far from 0 are themselves rounded.
@@ -84,13 +93,13 @@ function axis(name: string, given: ArrayLike<number>, least: number): Float64Arr
       (step > 0 && value <= values[i - 1]),
   );
   if (values.length > 1 && (!(step > 0) || uneven >= 0)) {
-    const where = uneven >= 0 ? `${name}[${uneven}] is ${values[uneven]}` : `its step is ${step}`;
+    const fault = uneven >= 0 ? `${name}[${uneven}] is ${values[uneven]}` : `its step is ${step}`;
     throw new RangeError(
-      `fromGrid: ${name} must ascend in equal steps; ${where}. Interpolate the values to an even grid first.`,
+      `${where}: ${name} must ascend in equal steps; ${fault}. Interpolate the values to an even grid first.`,
     );
   }
   if (!Number.isFinite(values[0]))
-    throw new RangeError(`fromGrid: ${name}[0] is ${values[0]}; it must be finite.`);
+    throw new RangeError(`${where}: ${name}[0] is ${values[0]}; it must be finite.`);
   return values;
 }
 
@@ -102,24 +111,18 @@ function table(
 ): Float64Array {
   if (isNumbers(given)) {
     if (given.length !== nx * ny) {
-      throw new RangeError(
-        `fromGrid: ${name} has ${given.length} values; ${ny} rows of ${nx} are ${nx * ny}.`,
-      );
+      throw new RangeError(`${name} has ${given.length} values; ${ny} rows of ${nx} are ${nx * ny}.`);
     }
     return Float64Array.from(given);
   }
   if (!Array.isArray(given)) {
-    throw new TypeError(
-      `fromGrid: ${name} must be rows of numbers, or all of them in one array; got ${show(given)}.`,
-    );
+    throw new TypeError(`${name} must be rows of numbers, or all of them in one array; got ${show(given)}.`);
   }
-  if (given.length !== ny) throw new RangeError(`fromGrid: ${name} has ${given.length} rows for ${ny} y.`);
+  if (given.length !== ny) throw new RangeError(`${name} has ${given.length} rows for ${ny} y.`);
   const values = new Float64Array(nx * ny);
   given.forEach((row: unknown, j) => {
-    if (!isNumbers(row))
-      throw new TypeError(`fromGrid: ${name}[${j}] must be a row of numbers, got ${show(row)}.`);
-    if (row.length !== nx)
-      throw new RangeError(`fromGrid: ${name}[${j}] has ${row.length} values for ${nx} x.`);
+    if (!isNumbers(row)) throw new TypeError(`${name}[${j}] must be a row of numbers, got ${show(row)}.`);
+    if (row.length !== nx) throw new RangeError(`${name}[${j}] has ${row.length} values for ${nx} x.`);
     values.set(Float64Array.from(row), j * nx);
   });
   return values;
