@@ -99,12 +99,12 @@ function perOutput<Value>(
 }
 
 const isClassWeight = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.entries(value).every(([key, w]) => /^\d+$/.test(key) && typeof w === 'number' && w >= 0); // prettier-ignore
+  typeof value === 'object' && value !== null && Object.entries(value).every(([key, w]) => /^\d+$/.test(key) && typeof w === 'number' && w >= 0 && w < Infinity); // prettier-ignore
 
 /** `[samples]` */
 function classWeights(where: string, target: tf.Tensor, weights: ClassWeight): tf.Tensor {
   const isOneHot = target.rank === 2 && target.shape[1]! > 1;
-  const classes = (isOneHot ? target.argMax(1) : target.flatten()).toInt();
+  const classes = isOneHot ? target.argMax(1) : target.flatten();
   const values = Float32Array.from(classes.dataSync(), (label) => {
     const weight = weights[label];
     if (weight === undefined) {

@@ -107,6 +107,22 @@ describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
     expect(() => fitFullBatch(model, x, y, { sampleWeight: [1, 2, 3] as never })).toThrow(
       /sampleWeight must be a tensor of shape \[samples\]; got Array\(3\)/,
     );
+    const regression = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] });
+    regression.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const halves = tf.tensor2d([0, 0.5], [2, 1]);
+    expect(() => fitFullBatch(regression, halves, halves, { classWeight: { 0: 1 } })).toThrow(
+      /no weight for class 0\.5/,
+    );
+    regression.dispose();
+    halves.dispose();
+    for (const wrong of [5, null, true, 'balanced', { 0: Infinity }]) {
+      expect(() => fitFullBatch(model, x, y, { classWeight: wrong as never })).toThrow(
+        /classWeight:? must be/,
+      );
+      expect(() => fitFullBatch(model, x, y, { sampleWeight: wrong as never })).toThrow(
+        /sampleWeight:? must be/,
+      );
+    }
     expect(() => fitFullBatch(model, x, y, { classWeight: { 0: -1 } })).toThrow(
       /classWeight must be an object from class numbers to factors ≥ 0/,
     );
