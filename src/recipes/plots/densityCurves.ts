@@ -74,6 +74,9 @@ function placesFor(values: readonly number[], bandwidth: number): Float64Array {
   );
 }
 
+/** Below, a bandwidth may be 0, and its density infinite. */
+const smallest = 1e-300;
+
 /**
  * Silverman's rule: 0.9 min(σ, IQR / 1.34) n^(−1/5).
  *
@@ -85,7 +88,7 @@ export function silvermanBandwidth(sorted: readonly number[], xscale: AxisScale,
   const values = xscale === 'log' ? sorted.map(Math.log10) : sorted;
   const count = values.length;
   const size = Math.max(Math.abs(values[0] ?? 0), Math.abs(values[count - 1] ?? 0));
-  const least = 0.01 * (span > 1e-9 * size ? span : size || 1);
+  const least = Math.max(smallest, 0.01 * (span > 1e-9 * size ? span : size || 1));
   if (count < 2) return least;
   const { q1, q3 } = fiveNumbers(values);
   // Divided by the size, to avoid overflow of squares.
@@ -95,5 +98,5 @@ export function silvermanBandwidth(sorted: readonly number[], xscale: AxisScale,
   const sigma = unit * Math.sqrt(variance);
   const spread = q3 > q1 ? Math.min(sigma, (q3 - q1) / 1.34) : sigma;
   const bandwidth = 0.9 * spread * count ** -0.2;
-  return bandwidth > 1e-12 * size ? bandwidth : least;
+  return bandwidth > 1e-12 * size ? Math.max(smallest, bandwidth) : least;
 }

@@ -69,6 +69,12 @@ describe('a kernel estimate', () => {
 });
 
 describe('a figure of densities', () => {
+  it('is finite for values that are not normal numbers', () => {
+    const svg = density({ tiny: [5e-324, 1e-323], wide: [1e-310, 3e-309] }).toSVG();
+    expect(svg).not.toMatch(/NaN|Infinity/);
+    expect(silvermanBandwidth([5e-324, 1e-323], 'linear', 5e-324)).toBe(1e-300);
+  });
+
   it('has a curve, an area and strokes for each sample, in every form', () => {
     const plot = density(samples, { xlabel: 'seconds' });
     expect(plot.toSVG()).not.toMatch(/NaN|undefined|Infinity/);
