@@ -31,11 +31,11 @@ export function faultyRuntime() {
     runtime: { ...ort, InferenceSession: { create } } as unknown as typeof ort,
     counts,
     /** Makes the run of this number from now on throw. */
-    failRun(number: number, error: unknown) {
+    failRun: (number: number, error: unknown): void => {
       [runFails, failure] = [counts.runs + number, error];
     },
     /** Makes the opening of the session of this number from now on throw. */
-    failCreate(number: number, error: unknown) {
+    failCreate: (number: number, error: unknown): void => {
       [createFails, failure] = [counts.created + number, error];
     },
   };

@@ -1,4 +1,5 @@
 import { checkOptions, show } from '../../core/options.ts';
+import { errorAfter } from '../../core/putBack.ts';
 import { addScaled } from '../../core/vector.ts';
 import { requireOptions } from './connection.ts';
 import { encode, float64, type Message } from './message.ts';
@@ -81,8 +82,8 @@ interface Evaluate {
   readonly n: number;
   loss(x: Float64Array): Promise<number>;
   metric(name: string): (x: Float64Array) => Promise<number>;
-  /** Restores the parameters. */
-  restore(): void;
+  /** Puts the parameters back. */
+  readonly restore: () => void;
 }
 
 async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<TileData>, worker: string) {
@@ -100,7 +101,7 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
   const base = center.slice();
   const point = new Float64Array(center.length);
   let row = -1;
-  try {
+  const evaluateAll = async () => {
     point.set(center);
     const loss = evaluate.losses.get(message) ?? (await evaluate.loss(point));
     evaluate.losses.set(message, loss);
@@ -115,9 +116,12 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
       await pause(c + 1, cells.length);
     }
     return encode({ worker } satisfies TileAnswer, [Float64Array.of(loss), z, values]);
-  } finally {
-    evaluate.restore();
-  }
+  };
+  const answer = await evaluateAll().catch((error: unknown) => {
+    throw errorAfter(error, evaluate.restore);
+  });
+  evaluate.restore();
+  return answer;
 }
 
 /** Returns the evaluation of a module's result. @throws TypeError if it cannot be evaluated */

@@ -40,7 +40,7 @@ describe('after a failure of ONNX Runtime', () => {
     ['adam on mini-batches', () => adam({ learningRate: 0.05 }), 'batches'],
     ['lbfgs with batch normalization', () => lbfgs(), 'normalized'],
   ] as const)('%s leaves the point accepted, and goes on', async (_, make, kind) => {
-    for (let at = 1; at <= 22; at += 1) {
+    for (let at = 1; at <= 22; at += 3) {
       const failure = new Error(`run ${at}`);
       const { model, counts, failRun } = await opened(kind === 'normalized');
       const problem =
@@ -61,9 +61,10 @@ describe('after a failure of ONNX Runtime', () => {
       const left = model.toBytes();
       // Writes the statistics of the data at the weights.
       await minimizeAsync(model.problem(data()), lbfgs(), { maxIterations: 0 });
-      if (at > 1 && kind !== 'batches' && Buffer.compare(left, model.toBytes()) !== 0) console.log('differs', kind, at);
+      const isSettled = at === 1 || kind === 'batches' || Buffer.compare(left, model.toBytes()) === 0;
+      expect(isSettled, `run ${at}`).toBe(true);
       const { f } = await minimizeAsync(problem, make(), { maxIterations: 2 });
-      if (kind !== 'batches') expect(f).toBeLessThanOrEqual(seen.f);
+      expect(f).toBeLessThanOrEqual(kind === 'batches' ? Infinity : seen.f);
       await model.dispose();
       expect(counts.open).toBe(0);
     }

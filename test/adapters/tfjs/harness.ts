@@ -87,3 +87,24 @@ export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>, f
   }
   return difference / scale;
 }
+
+/** An error that no code but a test throws. */
+export class Failure extends Error {}
+
+/** A function that throws at its call of this number, counted from the last `arm`. */
+export function fuse(failure: unknown) {
+  let left = Infinity;
+  return {
+    arm: (calls: number) => void (left = calls),
+    burn: () => {
+      if (--left === 0) throw failure;
+    },
+  };
+}
+
+/** All numbers of variables. */
+export const valuesOf = (variables: readonly tf.Variable[]) =>
+  variables.flatMap((each) => Array.from(each.dataSync()));
+
+export const meanSquared = (target: tf.Tensor, output: tf.Tensor) =>
+  tf.losses.meanSquaredError(target, output);
