@@ -17,6 +17,7 @@ import { soap } from '../../src/solvers/soap.ts';
 import { ssbfgs } from '../../src/solvers/ssbfgs.ts';
 import { ssbroyden } from '../../src/solvers/ssbroyden.ts';
 import type { Problem } from '../../src/core/problem.ts';
+import type { RunState } from '../../src/core/runState.ts';
 import type { Solver } from '../../src/core/solver.ts';
 
 const solvers: Record<string, () => Solver> = {
@@ -138,6 +139,58 @@ describe.each([
       expect(call).toThrow(failure);
       expect([at, ...held]).toEqual([at, ...seen.x]);
     }
+  });
+});
+
+describe.each([
+  ['fixed data', false],
+  ['mini-batches', true],
+] as const)('on %s', (_, batches) => {
+  const make = () => (batches ? adam({ learningRate: 0.1 }) : lbfgs());
+
+  it.each([1, 2, 5, 6, 9])('an abort during evaluation %i leaves the point accepted', async (at) => {
+    for (const run of [minimize, minimizeAsync]) {
+      const { held, problem } = failing(0, batches);
+      const { seen, callback } = watching(problem.p0, batches);
+      const controller = new AbortController();
+      const reason = { why: 'a reason need not be an Error' };
+      let evaluations = 0;
+      const fg: Problem['fg'] = (x, gradient) => {
+        if (++evaluations === at) controller.abort(reason);
+        return problem.fg(x, gradient);
+      };
+      const call = async () => run({ ...problem, fg }, make(), { callback, signal: controller.signal });
+      await expect(call()).rejects.toBe(reason);
+      expect(Array.from(held)).toEqual(Array.from(seen.x));
+    }
+  });
+
+  it('an error of the validation loss leaves the point that it was computed at, or a lower one', () => {
+    for (let at = 1; at <= 6; at++) {
+      const { held, problem, failure } = failing(0, batches);
+      const accepted: number[][] = [];
+      const validation = {
+        problem: {
+          fg(x: Float64Array): number {
+            accepted.push(Array.from(x));
+            if (accepted.length === at) throw failure;
+            return x[0];
+          },
+        },
+      };
+      expect(() => minimize(problem, make(), { validation })).toThrow(failure);
+      expect(accepted.slice(batches ? -1 : 0)).toContainEqual(Array.from(held));
+    }
+  });
+
+  it('a run goes on from the state that its callback has kept before an error', () => {
+    const { problem, failure } = failing(15, batches);
+    let state: RunState | undefined;
+    expect(() =>
+      minimize(problem, make(), { callback: (progress) => void (state = progress.state()) }),
+    ).toThrow(failure);
+    const { iterations } = minimize(problem, make(), { resume: state, maxIterations: 3 });
+    expect(iterations).toBe(3);
   });
 });
 
