@@ -62,6 +62,10 @@ function network(at: number, failure: unknown) {
 }
 
 const second = Float64Array.of(-0.6, 0.6, 0.1, 0.1, -0.5, 1, 0.2);
+/** Returns the error that caused all others: a map of curvature tells those of its parts, too. */
+const firstOf = (error: unknown): unknown =>
+  error instanceof Error && error.cause !== undefined ? firstOf(error.cause) : error;
+
 type Recipe = (problem: Problem) => unknown;
 
 describe.each<[string, Recipe]>([
@@ -104,7 +108,7 @@ describe.each<[string, Recipe]>([
 
   it('tells its error and the one of putting back, if that fails as well', async () => {
     const failure = new Error('no loss');
-    const { problem } = network(2, failure);
+    const { problem } = network(4, failure);
     let isLost = false;
     const params: ParamSet = {
       ...problem.params!,
@@ -120,10 +124,10 @@ describe.each<[string, Recipe]>([
       return f;
     };
     const outcome = await (async () => recipe({ ...problem, params, fg }))().catch((error: unknown) => error);
-    expect(outcome).toMatchObject({
-      message: 'Error: no loss\nThe parameters could not be put back: RangeError: w is disposed.',
-      cause: failure,
-    });
+    expect(firstOf(outcome)).toBe(failure);
+    expect(String(outcome)).toContain(
+      'Error: no loss\nThe parameters could not be put back: RangeError: w is disposed.',
+    );
   });
 });
 
