@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { vectorParams, type ParamSet, type Problem } from 'quasi-newton';
 import {
@@ -24,6 +27,7 @@ import {
   topEigenpairs,
   topEigenpairsAsync,
 } from 'quasi-newton/landscape';
+import { decodeLandscape } from '../../src/recipes/grid/codec.ts';
 import { layoutOf } from '../../src/core/layout.ts';
 
 /** One hidden layer of two units with tanh, on five samples; throws at evaluation `at`. */
@@ -144,4 +148,55 @@ it('a live landscape puts the parameters back if the loss throws in between', as
   };
   await expect(run()).rejects.toBe(failure);
   expect(held).toEqual(before);
+});
+
+describe('a checkpoint', () => {
+  const inFolder = (use: (checkpoint: string, folder: string) => void) => {
+    const folder = mkdtempSync(join(tmpdir(), 'errors-'));
+    try {
+      use(join(folder, 'grid.landscape'), folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+
+  it('holds the points so far if the parameters are lost', () =>
+    inFolder((checkpoint, folder) => {
+      const failure = new Error('no loss');
+      const { problem } = network(8, failure);
+      const params = { ...problem.params!, copyFrom: () => { throw new RangeError('w is disposed.'); } }; // prettier-ignore
+      const call = () => landscape({ ...problem, params }, { npoints: 5, checkpoint });
+      expect(call).toThrow(
+        'Error: no loss\nThe parameters could not be put back: RangeError: w is disposed.',
+      );
+      const { done } = decodeLandscape(readFileSync(checkpoint));
+      expect(done.reduce((sum, mark) => sum + mark, 0)).toBe(6);
+      expect(readdirSync(folder)).toEqual(['grid.landscape']);
+    }));
+
+  it('that cannot be written is told with the error, and the parameters are put back', () =>
+    inFolder((checkpoint, folder) => {
+      const { held, problem } = network(8, null);
+      const before = held.slice();
+      const failure = new Error('no loss');
+      const fg: Problem['fg'] = (x, gradient) => {
+        try {
+          return problem.fg(x, gradient);
+        } catch {
+          rmSync(folder, { recursive: true });
+          throw failure;
+        }
+      };
+      let caught: unknown;
+      try {
+        landscape({ ...problem, fg }, { npoints: 5, checkpoint });
+      } catch (error) {
+        caught = error;
+      }
+      expect(caught).toMatchObject({ cause: failure });
+      expect(String(caught)).toMatch(
+        /no loss\nThe last points could not be saved: Error: checkpoint: .* cannot be written: there is no such folder/,
+      );
+      expect(held).toEqual(before);
+    }));
 });
