@@ -317,4 +317,169 @@ describe('forms', () => {
       values: expect.arrayContaining([{ name: 'Adam', part: 0, x: 1, y: 0.9, q1: 0.9, q3: 0.9 }]),
     });
   });
+
+  type Json = Record<string, any>;
+  const samples = { 'L-BFGS': [1, 2, 4, 8, 100], Adam: [3, 5, 4] };
+  const names = Object.keys(samples);
+
+  it('gives plotly boxes with the statistics, colors and limits of the picture', () => {
+    const plot = boxplot(samples, { ylims: [0.5, 50], ylabel: 'time', xlabel: 'method' });
+    const { data, layout } = plot.toPlotly() as { data: readonly Json[]; layout: Json };
+    expect(data.map(({ type, name, x }) => [type, name, x])).toEqual(
+      names.map((name) => ['box', name, [name]]),
+    );
+    expect(
+      data.map(({ q1, median, q3, lowerfence, upperfence }) =>
+        [lowerfence, q1, median, q3, upperfence].flat(),
+      ),
+    ).toEqual([
+      [1, 2, 4, 8, 8],
+      [3, 3.5, 4, 4.5, 5],
+    ]);
+    expect(data.map(({ y }) => y)).toEqual([[[1, 2, 4, 8, 100]], [[3, 4, 5]]]);
+    for (const { marker, line, boxpoints } of data) {
+      expect([marker.color, boxpoints]).toEqual([line.color, 'all']);
+      expect(plot.toSVG()).toContain(marker.color);
+    }
+    expect(layout).toMatchObject({
+      showlegend: false,
+      xaxis: { type: 'category', title: { text: 'method' } },
+      yaxis: { type: 'linear', range: [0.5, 50], title: { text: 'time' } },
+    });
+    // Without dots, only those beyond the whiskers.
+    const few = boxplot(samples, { points: false, yscale: 'log' }).toPlotly() as {
+      data: readonly Json[];
+      layout: Json;
+    };
+    expect(few.data.map(({ y, boxpoints }) => [y, boxpoints])).toEqual([
+      [[[100]], 'outliers'],
+      [[[]], 'outliers'],
+    ]);
+    expect(few.layout.yaxis.type).toBe('log');
+  });
+
+  it('gives Vega-Lite the values, in the order and colors of the picture', () => {
+    const vega = boxplot(samples, { ylims: [0.5, 50], ylabel: 'time', title: 'T' }).toVega() as Json;
+    expect(vega).toMatchObject({ $schema: expect.stringContaining('vega-lite'), title: 'T' });
+    expect(vega.data.values).toEqual(
+      [1, 2, 4, 8, 100]
+        .map((value) => ({ name: 'L-BFGS', value }))
+        .concat([3, 4, 5].map((value) => ({ name: 'Adam', value }))),
+    );
+    const [{ mark, encoding }] = vega.layer;
+    // Whiskers as in the picture; columns in the given order, not by name; no axis needs 0.
+    expect(mark).toEqual({ type: 'boxplot', extent: 1.5 });
+    expect(encoding.x).toEqual({ field: 'name', type: 'nominal', sort: null, title: null });
+    expect(encoding.y).toEqual({
+      field: 'value',
+      type: 'quantitative',
+      title: 'time',
+      scale: { type: 'linear', zero: false, domain: [0.5, 50] },
+    });
+    const colors = (boxplot(samples).toPlotly().data as readonly Json[]).map(({ line }) => line.color);
+    expect(encoding.color).toMatchObject({
+      field: 'name',
+      type: 'nominal',
+      legend: null,
+      scale: { domain: names, range: colors },
+    });
+    const log = boxplot(samples, { yscale: 'log', xlabel: 'method' }).toVega() as Json;
+    expect(log.layer[0].encoding.y.scale).toEqual({ type: 'log' });
+    expect(log.layer[0].encoding.x.title).toBe('method');
+  });
+
+  it('gives convergence a band and faint runs only where there are several', () => {
+    const modes = (attributes: object) =>
+      (convergence(traces, attributes).toPlotly().data as readonly Json[]).map(
+        ({ name, fill, opacity, showlegend }) => [
+          name,
+          fill ?? (opacity < 0.5 ? 'faint' : opacity < 1 ? 'edge' : 'median'),
+          showlegend ?? true,
+        ],
+      );
+    const [several, one] = traces.map(({ name }) => name);
+    const band = [
+      [several, 'edge', false],
+      [several, 'tonexty', false],
+    ];
+    const faint = [
+      [several, 'faint', false],
+      [several, 'faint', false],
+    ];
+    const medians = [
+      [several, 'median', true],
+      [one, 'median', true],
+    ];
+    expect(modes({ band: true, runs: true })).toEqual([...band, ...faint, ...medians]);
+    expect(modes({ band: true, runs: false })).toEqual([...band, ...medians]);
+    expect(modes({ band: false, runs: true })).toEqual([...faint, ...medians]);
+    expect(modes({ band: false, runs: false })).toEqual(medians);
+  });
+
+  it('gives convergence in Vega-Lite with the scales, limits and colors of the picture', () => {
+    const attributes = { xlims: [0, 2], yscale: 'log', ylabel: 'f', title: 'T', legend: false } as const;
+    const vega = convergence(traces, attributes).toVega() as Json;
+    expect(vega.title).toBe('T');
+    const [area, lines] = vega.layer;
+    expect([area.mark.type, lines.mark.type]).toEqual(['area', 'line']);
+    for (const { encoding } of vega.layer) {
+      expect(encoding.x).toEqual({
+        field: 'x',
+        type: 'quantitative',
+        title: 'iterations',
+        scale: { type: 'linear', zero: false, domain: [0, 2] },
+      });
+      expect(encoding.y).toMatchObject({ type: 'quantitative', title: 'f', scale: { type: 'log' } });
+      expect(encoding.y.scale).not.toHaveProperty('zero');
+      expect(encoding.detail).toEqual({ field: 'part' });
+      const medians = (convergence(traces).toPlotly().data as readonly Json[]).filter(
+        ({ opacity }) => opacity === 1,
+      );
+      expect(encoding.color).toMatchObject({
+        field: 'name',
+        sort: null,
+        legend: null,
+        scale: { domain: traces.map(({ name }) => name), range: medians.map(({ line }) => line.color) },
+      });
+    }
+    expect([area.encoding.y.field, area.encoding.y2.field, lines.encoding.y.field]).toEqual([
+      'q1',
+      'q3',
+      'y',
+    ]);
+    const plain = convergence(traces, { band: false }).toVega() as Json;
+    expect(plain.layer.map(({ mark }: Json) => mark.type)).toEqual(['line']);
+    expect(plain.layer[0].encoding.color).not.toHaveProperty('legend');
+  });
+
+  it('names pages, and refuses what cannot be drawn in the name of the function', () => {
+    const titleOf = (page: string) => /<title>(.*?)<\/title>/.exec(page)?.[1];
+    const plotly = 'https://example.org/plotly.min.js';
+    const titles = [{}, { title: 'Times' }].flatMap((attributes) => [
+      titleOf(boxplot(samples, attributes).toHTML({ plotly })),
+      titleOf(convergence(traces, attributes).toHTML({ plotly })),
+    ]);
+    expect(titles).toEqual(['Box plot', 'Convergence', 'Times', 'Times']);
+    expect(() => boxplot(samples, { relativeTo: 'SGD' })).toThrow(
+      'boxplot: relativeTo must name a sample, one of "L-BFGS", "Adam"; got "SGD".',
+    );
+    expect(() => boxplot(samples, { ylims: 3 } as never)).toThrow(/^boxplot: /);
+    expect(() => boxplot(3 as never)).toThrow(/^boxplot: /);
+    expect(() => convergence(traces, { xlims: 3 } as never)).toThrow(/^convergence: /);
+    expect(() => convergence([])).toThrow(/^convergence: traces must be an array .* got /);
+  });
+
+  it('uses the given colors of samples and traces', () => {
+    const color = '#123456';
+    const boxes = boxplot([
+      { name: 'a', values: [1, 2], color },
+      { name: 'b', values: [1] },
+    ]).toPlotly().data as readonly Json[];
+    expect(boxes.map(({ line }) => line.color === color)).toEqual([true, false]);
+    const curves = convergence([{ ...traces[0], color }, traces[1]]).toPlotly().data as readonly Json[];
+    expect(curves.filter(({ opacity }) => opacity === 1).map(({ line }) => line.color === color)).toEqual([
+      true,
+      false,
+    ]);
+  });
 });
