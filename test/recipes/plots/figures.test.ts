@@ -318,13 +318,35 @@ describe('forms', () => {
     });
   });
 
-  type Json = Record<string, any>;
+  interface Drawn {
+    readonly type: string;
+    readonly name: string;
+    readonly x: unknown;
+    readonly y: unknown;
+    readonly line: { readonly color: string };
+    readonly marker: { readonly color: string };
+    readonly boxpoints: string;
+    readonly fill?: string;
+    readonly opacity: number;
+    readonly showlegend?: boolean;
+    readonly [statistic: string]: unknown;
+  }
+  interface Spec {
+    readonly title: string;
+    readonly data: { readonly values: unknown };
+    readonly layer: readonly {
+      readonly mark: { readonly type: string };
+      readonly encoding: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    }[];
+  }
+  const drawn = (plot: ReturnType<typeof boxplot>) => plot.toPlotly().data as unknown as readonly Drawn[];
+  const specOf = (plot: ReturnType<typeof boxplot>) => plot.toVega() as unknown as Spec;
   const samples = { 'L-BFGS': [1, 2, 4, 8, 100], Adam: [3, 5, 4] };
   const names = Object.keys(samples);
 
   it('gives plotly boxes with the statistics, colors and limits of the picture', () => {
     const plot = boxplot(samples, { ylims: [0.5, 50], ylabel: 'time', xlabel: 'method' });
-    const { data, layout } = plot.toPlotly() as { data: readonly Json[]; layout: Json };
+    const data = drawn(plot);
     expect(data.map(({ type, name, x }) => [type, name, x])).toEqual(
       names.map((name) => ['box', name, [name]]),
     );
@@ -341,25 +363,22 @@ describe('forms', () => {
       expect([marker.color, boxpoints]).toEqual([line.color, 'all']);
       expect(plot.toSVG()).toContain(marker.color);
     }
-    expect(layout).toMatchObject({
+    expect(plot.toPlotly().layout).toMatchObject({
       showlegend: false,
       xaxis: { type: 'category', title: { text: 'method' } },
       yaxis: { type: 'linear', range: [0.5, 50], title: { text: 'time' } },
     });
     // Without dots, only those beyond the whiskers.
-    const few = boxplot(samples, { points: false, yscale: 'log' }).toPlotly() as {
-      data: readonly Json[];
-      layout: Json;
-    };
-    expect(few.data.map(({ y, boxpoints }) => [y, boxpoints])).toEqual([
+    const few = boxplot(samples, { points: false, yscale: 'log' });
+    expect(drawn(few).map(({ y, boxpoints }) => [y, boxpoints])).toEqual([
       [[[100]], 'outliers'],
       [[[]], 'outliers'],
     ]);
-    expect(few.layout.yaxis.type).toBe('log');
+    expect(few.toPlotly().layout).toMatchObject({ yaxis: { type: 'log' } });
   });
 
   it('gives Vega-Lite the values, in the order and colors of the picture', () => {
-    const vega = boxplot(samples, { ylims: [0.5, 50], ylabel: 'time', title: 'T' }).toVega() as Json;
+    const vega = specOf(boxplot(samples, { ylims: [0.5, 50], ylabel: 'time', title: 'T' }));
     expect(vega).toMatchObject({ $schema: expect.stringContaining('vega-lite'), title: 'T' });
     expect(vega.data.values).toEqual(
       [1, 2, 4, 8, 100]
@@ -376,27 +395,25 @@ describe('forms', () => {
       title: 'time',
       scale: { type: 'linear', zero: false, domain: [0.5, 50] },
     });
-    const colors = (boxplot(samples).toPlotly().data as readonly Json[]).map(({ line }) => line.color);
+    const colors = drawn(boxplot(samples)).map(({ line }) => line.color);
     expect(encoding.color).toMatchObject({
       field: 'name',
       type: 'nominal',
       legend: null,
       scale: { domain: names, range: colors },
     });
-    const log = boxplot(samples, { yscale: 'log', xlabel: 'method' }).toVega() as Json;
+    const log = specOf(boxplot(samples, { yscale: 'log', xlabel: 'method' }));
     expect(log.layer[0].encoding.y.scale).toEqual({ type: 'log' });
     expect(log.layer[0].encoding.x.title).toBe('method');
   });
 
   it('gives convergence a band and faint runs only where there are several', () => {
     const modes = (attributes: object) =>
-      (convergence(traces, attributes).toPlotly().data as readonly Json[]).map(
-        ({ name, fill, opacity, showlegend }) => [
-          name,
-          fill ?? (opacity < 0.5 ? 'faint' : opacity < 1 ? 'edge' : 'median'),
-          showlegend ?? true,
-        ],
-      );
+      drawn(convergence(traces, attributes)).map(({ name, fill, opacity, showlegend }) => [
+        name,
+        fill ?? (opacity < 0.5 ? 'faint' : opacity < 1 ? 'edge' : 'median'),
+        showlegend ?? true,
+      ]);
     const [several, one] = traces.map(({ name }) => name);
     const band = [
       [several, 'edge', false],
@@ -418,7 +435,7 @@ describe('forms', () => {
 
   it('gives convergence in Vega-Lite with the scales, limits and colors of the picture', () => {
     const attributes = { xlims: [0, 2], yscale: 'log', ylabel: 'f', title: 'T', legend: false } as const;
-    const vega = convergence(traces, attributes).toVega() as Json;
+    const vega = specOf(convergence(traces, attributes));
     expect(vega.title).toBe('T');
     const [area, lines] = vega.layer;
     expect([area.mark.type, lines.mark.type]).toEqual(['area', 'line']);
@@ -432,9 +449,7 @@ describe('forms', () => {
       expect(encoding.y).toMatchObject({ type: 'quantitative', title: 'f', scale: { type: 'log' } });
       expect(encoding.y.scale).not.toHaveProperty('zero');
       expect(encoding.detail).toEqual({ field: 'part' });
-      const medians = (convergence(traces).toPlotly().data as readonly Json[]).filter(
-        ({ opacity }) => opacity === 1,
-      );
+      const medians = drawn(convergence(traces)).filter(({ opacity }) => opacity === 1);
       expect(encoding.color).toMatchObject({
         field: 'name',
         sort: null,
@@ -447,8 +462,8 @@ describe('forms', () => {
       'q3',
       'y',
     ]);
-    const plain = convergence(traces, { band: false }).toVega() as Json;
-    expect(plain.layer.map(({ mark }: Json) => mark.type)).toEqual(['line']);
+    const plain = specOf(convergence(traces, { band: false }));
+    expect(plain.layer.map(({ mark }) => mark.type)).toEqual(['line']);
     expect(plain.layer[0].encoding.color).not.toHaveProperty('legend');
   });
 
@@ -471,12 +486,14 @@ describe('forms', () => {
 
   it('uses the given colors of samples and traces', () => {
     const color = '#123456';
-    const boxes = boxplot([
-      { name: 'a', values: [1, 2], color },
-      { name: 'b', values: [1] },
-    ]).toPlotly().data as readonly Json[];
+    const boxes = drawn(
+      boxplot([
+        { name: 'a', values: [1, 2], color },
+        { name: 'b', values: [1] },
+      ]),
+    );
     expect(boxes.map(({ line }) => line.color === color)).toEqual([true, false]);
-    const curves = convergence([{ ...traces[0], color }, traces[1]]).toPlotly().data as readonly Json[];
+    const curves = drawn(convergence([{ ...traces[0], color }, traces[1]]));
     expect(curves.filter(({ opacity }) => opacity === 1).map(({ line }) => line.color === color)).toEqual([
       true,
       false,
