@@ -70,7 +70,7 @@ test('positions that a scatter sets may be computed from integers, other inputs 
 
 test('values that depend on a layer with weights are learned, those before the first layer are not', () => {
   const { learned, makers } = factsOf({
-    inputs: { x: [2, 2] },
+    inputs: { x: [2, 2], shape: { dtype: DType.INT64, shape: [2] } },
     initializers: [w, at, floats('mean', [2], [1, 2])],
     nodes: [
       node('Sub', ['x', 'mean'], 'centered'),
@@ -85,9 +85,16 @@ test('values that depend on a layer with weights are learned, those before the f
       node('MatMul', ['x', 'turned'], 'v'),
       node('DynamicQuantizeLinear', ['h'], ['bytes', 'scale', 'zero']),
       node('my.domain::Layer', ['x', 'w'], 'unknown'),
+      // Also to a shape that is fed; what is computed with data is no weight.
+      node('Expand', ['w', 'shape'], 'wide'),
+      node('MatMul', ['x', 'wide'], 'u'),
+      node('Min', ['w', 'x'], 'least'),
+      node('MatMul', ['x', 'least'], 't'),
+      node('Split', ['h'], ['half', 'other']),
+      node('my.domain::Split', ['h'], ['third', 'rest']),
     ],
   });
-  expect(list(learned)).toEqual(['bytes', 'h', 'v', 'y', 'z']);
+  expect(list(learned)).toEqual('bytes h half other rest third u v y z'.split(' '));
   expect(makers.get('zero')?.opType).toBe('DynamicQuantizeLinear');
   expect(makers.get('y')?.opType).toBe('Relu');
   expect(makers.has('x')).toBe(false);
@@ -106,10 +113,18 @@ test('learned values are followed into bodies and out of them', () => {
       node('MatMul', ['x', 'w'], 'h'),
       loop('carried', 'h', [node('Relu', ['carried_in'], 'r')], 'r'),
       loop('inside', 'x', [node('MatMul', ['inside_in', 'w'], 'p')], 'p'),
+      node('Scan', ['x'], ['one', 'two'], {
+        num_scan_inputs: 1,
+        body: graphOf({
+          inputs: { both_in: [2] },
+          outputs: { plain: [2], layer: [2] },
+          nodes: [node('Relu', ['both_in'], 'plain'), node('MatMul', ['both_in', 'w'], 'layer')],
+        }),
+      }),
       loop('outside', 'x', [node('Relu', ['outside_in'], 'q')], 'q'),
     ],
   });
-  expect(list(learned)).toEqual(['carried', 'carried_in', 'h', 'inside', 'p', 'r']);
+  expect(list(learned)).toEqual('carried carried_in h inside layer one p r two'.split(' '));
 });
 
 test('scales of values quantized by their range, and their products with constants', () => {

@@ -80,7 +80,6 @@ function learnedValues(
   initializers: readonly TensorProto[],
   computed: ReadonlySet<string>,
 ): ReadonlySet<string> {
-  const constant = new Set(initializers.map(({ name }) => name));
   const weighty = new Set(initializers.filter(isWeight).map(({ name }) => name));
   const learned = new Set<string>();
   const visit = (node: NodeProto): void => {
@@ -92,7 +91,6 @@ function learnedValues(
         !computed.has(node.output[0]),
     );
     const carried = node.input.some((input) => learned.has(input));
-    const moved = carries && node.input.every((input) => input === '' || constant.has(input));
     let inside = false;
     for (const subgraph of subgraphsOf(node)) {
       if (carried) for (const { name } of subgraph.input) learned.add(name);
@@ -101,7 +99,6 @@ function learnedValues(
     }
     for (const output of node.output) {
       if ((layer || carried || inside) && !isRange(node, output)) learned.add(output);
-      if (moved) constant.add(output);
       if (carries && weighty.has(node.input[0])) weighty.add(output);
     }
   };
