@@ -4,7 +4,7 @@ import type { NodeProto } from 'onnx-buf';
 import { copiesOf } from './choose.ts';
 import { opKey } from './ir/domain.ts';
 import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
-import { dtypeName, isHalf } from './ir/tensor.ts';
+import { dtypeName, isHalf, isNarrow, shapeOf } from './ir/tensor.ts';
 import { isDifferentiable } from './ops/index.ts';
 import { noOutput } from './objective.ts';
 import { differentiateRules, type DifferentiateOptions } from './options.ts';
@@ -28,6 +28,13 @@ export interface OpReport {
   readonly reasons: readonly string[];
 }
 
+/** An integer tensor of quantized weights, which has no gradient. */
+export interface QuantizedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+}
+
 /** A report on how `differentiate` would treat a model. `String(report)` is a table. */
 export interface Explanation {
   /** True if the outputs can be differentiated with respect to the default parameters. */
@@ -36,6 +43,8 @@ export interface Explanation {
   readonly outputs: readonly string[];
   /** Every constant float tensor, with the reason why it is or is not trained by default. */
   readonly parameters: readonly Candidate[];
+  /** Integer tensors of quantized weights, which are never trained. */
+  readonly quantized: readonly QuantizedTensor[];
   readonly ops: readonly OpReport[];
   /** Everything that would be refused. */
   readonly faults: readonly Fault[];
@@ -85,7 +94,7 @@ export function explain(bytes: Uint8Array, options: ExplainOptions = {}): Explan
       error instanceof OnnxError
         ? error.faults
         : [fault(error instanceof Error ? error.message : String(error))];
-    return explanation({ inputs: [], outputs: [], parameters: [], ops: [], faults });
+    return explanation({ inputs: [], outputs: [], parameters: [], quantized: [], ops: [], faults });
   }
 }
 
@@ -95,6 +104,9 @@ function examine(bytes: Uint8Array, options: ExplainOptions): Explanation {
   const candidates = candidatesOf(file.model, file.origins).filter(({ name }) => file.origins.has(name));
   const trained = candidates.filter(({ byDefault }) => byDefault);
   const names = trained.map(({ name }) => name);
+  const quantized = graph.initializer
+    .filter((tensor) => isNarrow(tensor.dataType) && tensor.dims.length > 1)
+    .map((tensor) => ({ name: tensor.name, shape: shapeOf(tensor), dtype: dtypeName(tensor.dataType) }));
   const inputs = graph.input.map(({ name }) => name);
   const outputNames = graph.output.map(({ name }) => name);
   const tensors = graph.output.map(({ type }) => type?.value.case === 'tensorType' || !type);
@@ -131,7 +143,7 @@ function examine(bytes: Uint8Array, options: ExplainOptions): Explanation {
         reasons: [...reasons],
       };
     });
-  return explanation({ inputs, outputs: outputNames, parameters: candidates, ops, faults });
+  return explanation({ inputs, outputs: outputNames, parameters: candidates, quantized, ops, faults });
 }
 
 /** Counts nodes by op. */
@@ -165,6 +177,7 @@ function printed({
   inputs,
   outputs,
   parameters,
+  quantized,
   ops,
   faults,
 }: Omit<Explanation, 'differentiable' | 'toString'>): string {
@@ -177,7 +190,7 @@ function printed({
     `inputs: ${inputs.join(', ') || 'none'}; outputs: ${outputs.join(', ') || 'none'}`,
   ];
   if (faults.length > 0) parts.push('refused', faults.map((found) => `  ${sentence(found)}`).join('\n'));
-  if (parameters.length > 0) {
+  if (parameters.length + quantized.length > 0) {
     const rows = parameters.map(({ name, shape, tensor, origin, role, byDefault, why }) => [
       byDefault ? 'trained' : '-',
       name,
@@ -185,7 +198,14 @@ function printed({
       byDefault ? role.kind : '',
       isHalf(origin.dtype) ? `${why}; trained in float32` : why,
     ]);
-    parts.push('constant tensors', table(rows));
+    const integers = quantized.map(({ name, shape, dtype }) => [
+      '-',
+      name,
+      `${dtype}[${shape.join(', ')}]`,
+      '',
+      'quantized weights: integers have no gradient',
+    ]);
+    parts.push('constant tensors', table([...rows, ...integers]));
   }
   if (ops.length > 0) {
     const state = ({ onPath, rewritten, covered, reasons }: OpReport) => {

@@ -9,7 +9,13 @@ export { OnnxError, refuse, type Fault } from './ir/errors.ts';
 export { differentiate, differentiateModel } from './differentiate.ts';
 export type { DataInput, Differentiated, RunningStatistic } from './differentiate.ts';
 export type { Draw, NoiseInput } from './ir/noise.ts';
-export { explain, type ExplainOptions, type Explanation, type OpReport } from './explain.ts';
+export {
+  explain,
+  type ExplainOptions,
+  type Explanation,
+  type OpReport,
+  type QuantizedTensor,
+} from './explain.ts';
 export type { Parameter } from './choose.ts';
 export type { Candidate } from './parameters.ts';
 export type { FixedInputs, FixedShapes } from './passes/fix.ts';

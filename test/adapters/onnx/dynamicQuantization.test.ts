@@ -161,6 +161,12 @@ describe('the parameters of a dynamically quantized model', () => {
     ]);
   });
 
+  test('the integers of a quantized model are listed as not trained', () => {
+    const report = explain(norms);
+    expect(report.quantized).toEqual([{ name: 'w', shape: [3, 4], dtype: 'uint8' }]);
+    expect(String(report)).toMatch(/ {2}- +w +uint8\[3, 4\] +quantized weights: integers have no gradient\n/);
+  });
+
   test('can be trained', async () => {
     const model = await trainable(ort, norms, { loss: 'mse' });
     const feeds = { x: { data: x, dims: [2, 3] } };
