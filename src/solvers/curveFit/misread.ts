@@ -7,8 +7,8 @@ const ADDED = 9;
 
 /**
  * Describes how a model misreads its arguments, where its value is NaN: it takes parameters one after the other as in SciPy,
- * reads a name that p0 lacks, or reads more parameters than p0 has. Names and parameters are blamed only if the value is finite
- * with 1 in their place. Returns an empty string if nothing of this is found.
+ * reads names that p0 lacks, or reads more parameters than p0 has; a list p0 has no names. Names and parameters are blamed only
+ * if the value is finite with 1 in their place. Returns an empty string if nothing of this is found.
  *
  * @param at - index of the point at which it is NaN
  */
@@ -34,8 +34,18 @@ export function misread(
   if (Array.isArray(p0) || ArrayBuffer.isView(p0)) {
     const start = Array.from(p0 as ArrayLike<number>);
     const longer = Float64Array.from([...start, ...Array<number>(ADDED).fill(1)]);
-    return isFiniteWith(longer) ? `it reads more parameters than the ${start.length} of p0` : '';
+    if (isFiniteWith(longer)) return `it reads more parameters than the ${start.length} of p0`;
+    const names = namesRead({}, isFiniteWith);
+    return names === ''
+      ? ''
+      : `it reads ${names}, and p0 is a list; name its parameters, as in { name: start }`;
   }
+  const names = namesRead(p0, isFiniteWith);
+  return names === '' ? '' : `it reads ${names}, and p0 has ${Object.keys(p0).join(', ')}`;
+}
+
+/** Returns the names that a model reads and p0 lacks, as text, if its value is finite with 1 in their place; `''` otherwise. */
+function namesRead(p0: object, isFiniteWith: (parameters: object) => boolean): string {
   const lacking = new Set<string>();
   const completed = new Proxy(p0, {
     get(target, name): unknown {
@@ -44,7 +54,5 @@ export function misread(
       return 1;
     },
   });
-  if (!isFiniteWith(completed) || lacking.size === 0) return '';
-  const names = Array.from(lacking, (name) => JSON.stringify(name)).join(', ');
-  return `it reads ${names}, and p0 has ${Object.keys(p0).join(', ')}`;
+  return isFiniteWith(completed) ? Array.from(lacking, (name) => JSON.stringify(name)).join(', ') : '';
 }

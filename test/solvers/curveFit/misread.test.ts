@@ -61,6 +61,14 @@ describe('a model that reads names which p0 lacks', () => {
     expect(blame(model, { a: 2, slope: 1 })).toBe('it reads "slop", "off set", and p0 has a, slope');
   });
 
+  it.each([[[1, 2]], [Float64Array.of(1, 2)]])('is told them if p0 is a list: %o', (p0) => {
+    const model = (x: number, { a, rate }: { a: number; rate: number }) => a * Math.exp(-rate * x);
+    expect(blame(model, p0)).toBe(
+      'it reads "a", "rate", and p0 is a list; name its parameters, as in { name: start }',
+    );
+    expect(blame((x: number, { a }: { a: number }) => Math.sqrt(-a) * x, p0)).toBe('');
+  });
+
   it('gets the values of p0, and 1 for what p0 lacks', () => {
     const seen: unknown[] = [];
     blame(
