@@ -9,6 +9,7 @@ import type { Value } from '../ir/graph.ts';
 import { DType } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
+import { isPaddedToSize } from '../ops/transposedPads.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
 import {
   blocked,
@@ -92,7 +93,8 @@ function convolveInPhases(
 
 /**
  * Strides of a ConvTranspose, and for the convolution in its place: lengths of the image with zeros between, padding, and
- * the number of its places for each of the input. Undefined where sizes are open, or padding would be negative.
+ * the number of its places for each of the input. Undefined where sizes are open, padding would be negative, or the size of
+ * the result is given in its place.
  */
 function flippedWindow(
   attributes: Attributes,
@@ -101,7 +103,8 @@ function flippedWindow(
   outs: readonly number[] | undefined,
 ) {
   const isPlain = (attributes.ints('dilations') ?? [1]).every((dilation) => dilation === 1);
-  if (image === undefined || outs === undefined || !isPlain || attributes.has('auto_pad')) return undefined;
+  const isGiven = !isPaddedToSize(attributes) && !attributes.has('auto_pad');
+  if (image === undefined || outs === undefined || !isPlain || !isGiven) return undefined;
   const strides = attributes.ints('strides') ?? [1, 1];
   const lengths = image.map((length, i) => length * strides[i]);
   const begins = kernel.map((k, i) => k - 1 - (attributes.ints('pads')?.[i] ?? 0));
