@@ -132,13 +132,11 @@ const firstChange = (buffer: Float64Array, sent: Float64Array): number =>
 const agree = (value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean =>
   !(Math.abs(value - f) > AGREEMENT[precision] * Math.max(Math.abs(value), Math.abs(f)));
 
-/** Returns the error for an answer that is no number; [f, gradient] is one in the form of SciPy's `jac=True`. */
-function noNumber(question: Question, answer: unknown): TypeError {
-  const advice = Array.isArray(answer)
-    ? ' Return f alone, and write the gradient into the second argument.'
-    : '';
-  return new TypeError(`${methodOf(question)} must return a number, got ${show(answer)}.${advice}`);
-}
+/** Returns the error for an answer that is no number, such as [f, gradient], the form of SciPy's `jac=True`. */
+const noNumber = (question: Question, answer: unknown) =>
+  new TypeError(
+    `${methodOf(question)} must return a number, got ${show(answer)}${Array.isArray(answer) ? '; write the gradient into its argument' : ''}.`,
+  );
 
 function leftUnwritten(
   method: string,
