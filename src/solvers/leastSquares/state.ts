@@ -146,7 +146,7 @@ function checkCount(m: number): void {
 function checkMethod(method: Method, m: number, jacobianProducts: boolean): void {
   if (m === 0) {
     throw new TypeError(
-      'levenbergMarquardt: the problem has no residuals, only a loss, as in model.fit. Problems with residuals are leastSquares({ p0, residualCount, residuals }), leastSquaresProblem(residuals, model) of quasi-newton/tfjs and model.leastSquares(feeds) of an ONNX model.',
+      'levenbergMarquardt: the problem has no residuals, only a loss, as in model.fit; leastSquares({ p0, residualCount, residuals }) makes one that has, as do leastSquaresProblem of /tfjs and model.leastSquares of /onnx.',
     );
   }
   if (method === 'iterative' && !jacobianProducts) {

@@ -118,7 +118,7 @@ describe('a new state', () => {
       { residualCount: 0 },
       'auto',
       true,
-      'TypeError: levenbergMarquardt: the problem has no residuals, only a loss, as in model.fit. Problems with residuals are leastSquares({ p0, residualCount, residuals }), leastSquaresProblem(residuals, model) of quasi-newton/tfjs and model.leastSquares(feeds) of an ONNX model.',
+      'TypeError: levenbergMarquardt: the problem has no residuals, only a loss, as in model.fit; leastSquares({ p0, residualCount, residuals }) makes one that has, as do leastSquaresProblem of /tfjs and model.leastSquares of /onnx.',
     ],
     [
       { residualCount: NaN },
