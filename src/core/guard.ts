@@ -135,7 +135,7 @@ const agree = (value: number, f: number, { precision = 'float64' }: ProblemFacts
 /** Returns the error for an answer that is no number, such as [f, gradient], the form of SciPy's `jac=True`. */
 const noNumber = (question: Question, answer: unknown) =>
   new TypeError(
-    `${methodOf(question)} must return a number, got ${show(answer)}${Array.isArray(answer) ? '; write the gradient into its argument' : ''}.`,
+    `${methodOf(question)} must return a number, got ${show(answer)}${Array.isArray(answer) ? '; set the elements of gradient' : ''}.`,
   );
 
 function leftUnwritten(

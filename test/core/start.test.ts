@@ -31,7 +31,7 @@ describe('a start is refused with advice', () => {
     ],
     ['fg must return a number, got undefined.', giving(undefined)],
     ['fg must return a number, got 1n.', giving(1n)],
-    ['fg must return a number, got Array(2); write the gradient into its argument.', giving([1, [2]])],
+    ['fg must return a number, got Array(2); set the elements of gradient.', giving([1, [2]])],
     [
       'minimize: element 1 of the gradient at p0 is Infinity; start where it is finite.',
       giving(1, [0, Infinity]),
