@@ -9,8 +9,8 @@ import type { Termination } from './termination.ts';
 
 /** Tests that end a solve at the point it has reached. */
 export interface Convergence {
-  /** Records an iteration: f before (null if f was not evaluated since) and after, and ‖xₖ₊₁ − xₖ‖∞. */
-  observe(before: number | null, f: number, moved: number, x: Float64Array): void;
+  /** Records an iteration: f before (NaN if f was not evaluated since) and after, and ‖xₖ₊₁ − xₖ‖∞. */
+  observe(before: number, f: number, moved: number, x: Float64Array): void;
   /** Returns the test that holds at the current point, or null. */
   met(f: number, gradientNorm: number): Termination | null;
   /** Resets the count of iterations without progress, after f has been shown to fall further. */
@@ -64,8 +64,7 @@ export function convergenceTests(
   const step = () => relative(memory.moved, normInf(last));
   return {
     observe(before, f, moved, x) {
-      memory.change =
-        before === null ? Infinity : relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
+      memory.change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
       memory.moved = moved;
       memory.isNoted = false;
       last = x;

@@ -13,7 +13,7 @@ export interface ConvergenceMeasures {
   readonly step: ConvergenceMeasure;
 }
 
-/** A measured value and its tolerance. */
+/** A measured value and its tolerance. The value is NaN or Infinity if it was not measured. */
 export interface ConvergenceMeasure {
   readonly value: number;
   readonly tolerance: number;
@@ -117,6 +117,7 @@ function products({ hessianVector, jacobianVector, vectorJacobian }: SolveResult
 }
 
 function compare({ value, tolerance }: ConvergenceMeasure): string {
+  if (!(value < Infinity)) return 'not measured';
   const sign = value <= tolerance ? '≤' : '≰';
   return `${value.toExponential(2)} ${sign} ${tolerance.toExponential(2)}`;
 }

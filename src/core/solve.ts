@@ -167,7 +167,7 @@ function* advance(run: Run): Asks<End | null> {
   run.alpha = outcome.alpha;
   // On mini-batches, first-order methods evaluate f only before their step, so its change is unknown.
   const isKnown = !run.setting.stochastic || meter.f > evaluated;
-  run.convergence.observe(isKnown ? before : null, run.now.f, outcome.moved, state.x);
+  run.convergence.observe(isKnown ? before : NaN, run.now.f, outcome.moved, state.x);
   return null;
 }
 

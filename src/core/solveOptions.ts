@@ -49,7 +49,12 @@ export interface SolveOptions {
   readonly gtol?: number | undefined;
   /** See {@link SolveOptions.gtol}. @defaultValue `0` */
   readonly gRel?: number | undefined;
-  /** Converged if |fₖ₊₁ − fₖ| ≤ ftol·max(|fₖ|, |fₖ₊₁|) twice in a row; 0 turns it off. @defaultValue `0` */
+  /**
+   * Converged if |fₖ₊₁ − fₖ| ≤ ftol·max(|fₖ|, |fₖ₊₁|) twice in a row; 0 turns it off. On mini-batches, `adam`, `soap` and
+   * `gradientDescent` do not measure the change.
+   *
+   * @defaultValue `0`
+   */
   readonly ftol?: number | undefined;
   /** Converged if 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 turns it off. @defaultValue `0` */
   readonly xtol?: number | undefined;

@@ -38,7 +38,7 @@ describe('the report of a result', () => {
  * Convergence measures
     ‖∇f(x)‖∞         = 2.00e-9 ≤ 1.00e-8
     |f - f'| / |f|   = 2.50e-1 ≰ 0.00e+0
-    ‖x - x'‖ / ‖x‖   = Infinity ≰ 5.00e-1
+    ‖x - x'‖ / ‖x‖   = not measured
 
  * Work counters
     Seconds:           0.0123
@@ -46,6 +46,11 @@ describe('the report of a result', () => {
     f(x) calls:        15
     ∇f(x) calls:       14
 `);
+  });
+
+  it('a change that was not measured is not compared with its tolerance', () => {
+    const measures = { ...facts.measures, function: { value: NaN, tolerance: 1 } };
+    expect(String(solveResult({ ...facts, measures }))).toContain("|f - f'| / |f|   = not measured");
   });
 
   it('calls a measure that is equal to its tolerance small enough', () => {
