@@ -63,7 +63,8 @@ export interface JacobianCheck {
  *
  * Takes 2n + 1 evaluations, n products Jv and m products Jᵀu. If the Jacobian has more than 2²⁴ elements, its products are
  * checked in 40 columns and, for `vectorJacobian`, in 40 rows of these. uᵀ(Jv) and (Jᵀu)ᵀv are compared for random u and v.
- * Kinks and noise within one step of the point also appear as disagreement.
+ * Kinks and noise within one step of the point also appear as disagreement. Afterwards, and after an error, the problem's
+ * parameters are as before.
  *
  * @throws RangeError if an option is wrong, or the residuals are not finite
  * @throws TypeError if the problem has no residuals, or writes no Jacobian or only a part of it
