@@ -2,7 +2,7 @@ import { takeAnswer } from './returnedPoint.ts';
 import { bestPoint, type BestPoint } from './best.ts';
 import { differencedBy } from './differenced.ts';
 import { confirm, endOfFailed, stopHere, type End } from './endings.ts';
-import { thenPutBack } from './putBack.ts';
+import { errorAfter } from './putBack.ts';
 import { metered, type Meter } from './meter.ts';
 import { saysStop } from './userAnswers.ts';
 import { rescaling } from './rescale.ts';
@@ -53,14 +53,21 @@ export function* solve(
   const bounds = differencedBy(task.fg) && solver.bounds?.(settingOf(task));
   const plain = iterate(solver, task, options, best, view);
   const asks = bounds === undefined ? plain : within(bounds, plain);
-  // The last filter is nearest to the solver: it sees f as the others have changed it.
-  const filtered = filters.reduceRight((inner, by) => by.pass(inner), asks);
-  return yield* thenPutBack(filtered, () => {
+  const putBack = () => {
     const x = best.next ?? best.x;
     task.params?.copyFrom(x);
     if (best.statistics !== null) task.statistics?.write(best.statistics);
     else if (best.f < Infinity) bringUpToDate(task, x);
-  });
+  };
+  let result: SolveResult;
+  try {
+    // The last filter is nearest to the solver: it sees f as the others have changed it.
+    result = yield* filters.reduceRight((inner, by) => by.pass(inner), asks);
+  } catch (error) {
+    throw errorAfter(error, putBack);
+  }
+  putBack();
+  return result;
 }
 
 /** Computes the statistics at x. If that fails, as f has, they are those of an earlier point. */
