@@ -165,7 +165,10 @@ function allOf<Value>(values: Later<Value>[]): Later<Value[]> {
   return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as Value[]);
 }
 
-/** Computes loss and metrics of a model on data, as `evaluate` does. */
+/**
+ * Computes loss and metrics of a model on data, in the order of its `metricsNames`. `evaluate` begins with the sums of the losses of
+ * the first outputs, one sum for each output; the last one is the loss.
+ */
 function evaluated(
   { during }: CompiledMetrics,
   model: tf.LayersModel,
@@ -174,7 +177,9 @@ function evaluated(
 ): Later<number[]> {
   const [first] = tensorsOf(x);
   const args = { batchSize: batchSize ?? Math.max(1, first.shape[0] ?? 1) };
-  const scalars = during(() => [model.evaluate(x as tf.Tensor, y as tf.Tensor, args)].flat());
+  const listed = during(() => [model.evaluate(x as tf.Tensor, y as tf.Tensor, args)].flat());
+  const scalars = listed.slice(model.outputs.length - 1);
+  tf.dispose(listed.slice(0, model.outputs.length - 1));
   if (tf.getBackend() === 'webgpu') {
     return Promise.all(scalars.map((scalar) => scalar.data()))
       .then((values) => values.map(([value]) => value))

@@ -253,6 +253,41 @@ describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
       tf.dispose([x, y]);
     }));
 
+  it('logs the losses and metrics of several outputs under their own names', () =>
+    expectNoLeak(async () => {
+      const { x, y } = sineData();
+      const other = tf.tidy(() => y.mul(3).add(2));
+      const input = tf.input({ shape: [1] });
+      const head = (unit: string, seed: number) =>
+        tf.layers.dense({ units: 1, name: unit, kernelInitializer: glorot(seed) }).apply(input);
+      const model = tf.model({ inputs: input, outputs: [head('first', 1), head('second', 2)] as tf.SymbolicTensor[] }); // prettier-ignore
+      model.compile({ optimizer: 'sgd', loss: ['meanSquaredError', 'meanAbsoluteError'], metrics: ['mae'] });
+      const targets = [y, other];
+      const result = await fit(model, x, targets, {
+        validationData: [x, targets],
+        metrics: true,
+        maxIterations: 3,
+        earlyStopping: { restoreBest: false, patience: 9 },
+      });
+      const [a, b] = model.predict(x) as tf.Tensor[];
+      const mean = (values: () => tf.Tensor) => tf.tidy(() => values().mean().dataSync()[0]);
+      const wanted = {
+        first_loss: mean(() => a.sub(y).square()),
+        second_loss: mean(() => b.sub(other).abs()),
+        first_mae: mean(() => a.sub(y).abs()),
+        second_mae: mean(() => b.sub(other).abs()),
+      };
+      const last = (name: string) => result.history[name].at(-1)!;
+      for (const [key, value] of Object.entries(wanted)) {
+        expect(last(key)).toBeCloseTo(value, 5);
+        expect(last(`val_${key}`)).toBeCloseTo(value, 5);
+      }
+      expect(last('loss')).toBeCloseTo(wanted.first_loss + wanted.second_loss, 5);
+      expect(last('val_loss')).toBeCloseTo(last('loss'), 5);
+      model.dispose();
+      tf.dispose([x, y, other, a, b]);
+    }));
+
   it('reports wrong options under its own name, and lists its options', () =>
     expectNoLeak(async () => {
       const { model, x, y, dispose } = noisy();
