@@ -54,7 +54,8 @@ export interface AcceleratedModel {
   trainOnBatch(x: Data, y: Data): Promise<number | number[]>;
   /**
    * As `model.evaluate`, but asynchronous: resolves to the loss, and the metrics if there are any, as scalars
-   * owned by the caller.
+   * owned by the caller. As in TensorFlow.js, the list of a model with several outputs begins with the sums of the losses of the
+   * first outputs, one sum for each output, so that validation logs of `fit` are not under their own names.
    */
   evaluate(x: Data, y: Data, args?: { readonly batchSize?: number }): Promise<tf.Scalar | tf.Scalar[]>;
   /** As `model.evaluateDataset`. */
