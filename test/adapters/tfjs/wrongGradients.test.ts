@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { checkGradient } from 'quasi-newton';
 import { enableSecondOrder, enableWasmConv, modelProblem, optfuns } from 'quasi-newton/tfjs';
 
@@ -181,6 +181,24 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
     x.dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
+});
+
+it('two copies of the package correct a gradient once', async () => {
+  await tf.setBackend('cpu');
+  const x = tf.variable(tf.ones([1, 3, 3, 1]) as tf.Tensor4D);
+  const gradientOf = (make: typeof optfuns) => {
+    const { p0, fg } = make(() => tf.avgPool(x, 2, 2, 'same').sum(), [x]);
+    const gradient = new Float64Array(p0.length);
+    fg(p0, gradient);
+    return [...gradient];
+  };
+  const right = [0.25, 0.25, 0.5, 0.25, 0.25, 0.5, 0.5, 0.5, 1];
+  expect(gradientOf(optfuns)).toEqual(right);
+  vi.resetModules();
+  const copy = await import('quasi-newton/tfjs');
+  expect(copy.optfuns).not.toBe(optfuns);
+  expect(gradientOf(copy.optfuns)).toEqual(right);
+  x.dispose();
 });
 
 it('products along axes counted from the last have gradients', async () => {

@@ -8,8 +8,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { secondOrderEnabled } from './secondOrderEnabled.ts';
 
-/** Gradients of this file, which need no correction. */
-const correct = new WeakSet<object>();
+/** Marks the gradients of this file, also those of another copy of it on the page, which must not be corrected twice. */
+const mark = Symbol.for('quasi-newton: corrected gradient');
 
 /** Corrections by kernel. */
 const corrections: Readonly<Record<string, (gradFunc: tf.GradFunc, kernelName: string) => tf.GradFunc>> = {
@@ -37,9 +37,8 @@ const corrections: Readonly<Record<string, (gradFunc: tf.GradFunc, kernelName: s
 export function correctGradients(): void {
   for (const [kernelName, correction] of Object.entries(corrections)) {
     const given = tf.getGradient(kernelName) as tf.GradConfig | undefined;
-    if (given === undefined || correct.has(given.gradFunc)) continue;
-    const gradFunc = correction(given.gradFunc, kernelName);
-    correct.add(gradFunc);
+    if (given === undefined || mark in given.gradFunc) continue;
+    const gradFunc = Object.assign(correction(given.gradFunc, kernelName), { [mark]: true });
     tf.unregisterGradient(kernelName);
     tf.registerGradient({ ...given, gradFunc });
   }
