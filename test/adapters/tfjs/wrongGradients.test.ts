@@ -185,7 +185,7 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
 
 it('two copies of the package correct a gradient once', async () => {
   await tf.setBackend('cpu');
-  const x = tf.variable(tf.ones([1, 3, 3, 1]) as tf.Tensor4D);
+  const x = tf.variable(tf.ones<tf.Rank.R4>([1, 3, 3, 1]));
   const gradientOf = (make: typeof optfuns) => {
     const { p0, fg } = make(() => tf.avgPool(x, 2, 2, 'same').sum(), [x]);
     const gradient = new Float64Array(p0.length);
