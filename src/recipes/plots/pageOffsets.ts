@@ -52,6 +52,8 @@ export function attributesLess<Attributes extends AxisAttributes>(
   };
 }
 
+const told = (name: string, value: string) => (name === '' ? value : `${name}: ${value}`);
+
 /**
  * Returns plotly traces whose hover texts tell the names of the axes, if values are less an offset.
  *
@@ -64,11 +66,11 @@ export function hoveredLess(
   right: { readonly name: string; readonly offset: Offset | null } | null = null,
 ): Readonly<Record<string, unknown>>[] {
   if (x === null && y === null && (right === null || right.offset === null)) return [...data];
-  const hovertemplate = (name: string | undefined) =>
-    `${xlabel}: %{x}<br>${name}: %{y}<extra>%{fullData.name}</extra>`;
+  const hovertemplate = (name: string) =>
+    `${told(xlabel, '%{x}')}<br>${told(name, '%{y}')}<extra>%{fullData.name}</extra>`;
   return data.map((trace) =>
     trace['type'] !== 'scatter' || 'hovertemplate' in trace || 'hoverinfo' in trace
       ? trace
-      : { ...trace, hovertemplate: hovertemplate('yaxis' in trace ? right?.name : ylabel) },
+      : { ...trace, hovertemplate: hovertemplate('yaxis' in trace && right !== null ? right.name : ylabel) },
   );
 }
