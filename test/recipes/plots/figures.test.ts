@@ -323,7 +323,7 @@ describe('forms', () => {
     readonly name: string;
     readonly x: unknown;
     readonly y: unknown;
-    readonly line: { readonly color: string };
+    readonly line: { readonly color: string; readonly width: number };
     readonly marker: { readonly color: string };
     readonly boxpoints: string;
     readonly fill?: string;
@@ -431,6 +431,30 @@ describe('forms', () => {
     expect(modes({ band: true, runs: false })).toEqual([...band, ...medians]);
     expect(modes({ band: false, runs: true })).toEqual([...faint, ...medians]);
     expect(modes({ band: false, runs: false })).toEqual(medians);
+    // Lines without markers; edges have no width, and neither they nor single runs have texts under the mouse.
+    for (const { type, mode, opacity, fill, line, hoverinfo } of drawn(
+      convergence(traces, { band: true, runs: true }),
+    )) {
+      expect([type, mode]).toEqual(['scatter', 'lines']);
+      const isEdge = fill !== undefined || (opacity > 0.5 && opacity < 1);
+      expect([line.width, line.color !== undefined]).toEqual(
+        isEdge ? [0, false] : [opacity < 1 ? 1 : 2.4, true],
+      );
+      expect(hoverinfo).toBe(opacity < 1 ? 'skip' : undefined);
+    }
+  });
+
+  it('gives convergence medians between points in the scale of the axis, and marks at the last x', () => {
+    const runs = [
+      { x: [0, 2], y: [1, 1e-4] },
+      { x: [0, 1, 2], y: [1, 1e-2, 1e-4] },
+    ];
+    const marked = convergence([{ name: 'a', runs, reference: 1e-5 }], { yscale: 'log', reference: 'known' });
+    const median = drawn(marked).find(({ opacity }) => opacity === 1);
+    const { x, y } = median as unknown as { x: number[]; y: number[] };
+    expect(x.length).toBeGreaterThan(2);
+    for (const [i, at] of x.entries()) expect(y[i] * 100 ** at).toBeCloseTo(1, 10);
+    expect(drawn(marked).find(({ name }) => name === 'known')).toMatchObject({ x: [2], y: [1e-5] });
   });
 
   it('gives convergence in Vega-Lite with the scales, limits and colors of the picture', () => {

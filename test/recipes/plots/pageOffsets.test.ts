@@ -150,6 +150,12 @@ it('residuals, marks and references far from 0 tell the offsets under the mouse'
     ['lines', 'value − 10⁶: %{'],
     ['markers', 'value − 10⁶: %{'],
   ]);
+  // With the digits that differ, and without the density.
+  expect(marks[1]['hovertemplate']).toMatch(/^value − 10⁶: %\{x:[^}]+\}<extra>/);
+  const boxes = boxplot([{ name: 'a', values: many, reference: 1e6 }], { reference: 'known' });
+  expect(hoveredOf(boxes, 'a')).toBeUndefined();
+  // Axes without a name have none there either.
+  expect(hoveredOf(boxes, 'known')).toMatch(/^%\{x\}<br>\+10⁶: %\{y\}<extra>/);
   const close = density({ a: [1, 2, 4] }, { xlabel: 'value', points: true }).toPlotly().data as Json[];
   expect(close.map(({ hovertemplate }) => String(hovertemplate).includes('value'))).toEqual([false, false]);
   const compared = convergence([{ name: 'a', runs, reference: 5e6 }], { reference: 'known' });
@@ -164,6 +170,10 @@ it('residuals, marks and references far from 0 tell the offsets under the mouse'
 it('a log axis over a narrow range is linear on pages, less its offset', () => {
   const { layout } = convergence([{ name: 'a', runs }], { xlims: [1e6, 1e6 + 2] }).toPlotly();
   expect(layout).toMatchObject({ xaxis: { range: [0, 2] }, yaxis: { type: 'linear' } });
+  const across = (x: number[]) =>
+    convergence([{ name: 'a', runs: [{ x, y: [3, 2, 1] }] }], { xscale: 'log' }).toPlotly().layout;
+  expect(across([1e6, 1e6 + 1, 1e6 + 2])).toMatchObject({ xaxis: { type: 'linear' } });
+  expect(across([1, 10, 100])).toMatchObject({ xaxis: { type: 'log' } });
   const wide = convergence([{ name: 'a', runs: [[1, 0.1, 1e-5]] }]).toPlotly();
   expect(wide.layout).toMatchObject({ yaxis: { type: 'log', title: { text: 'loss' } } });
 });
