@@ -489,6 +489,13 @@ describe('forms', () => {
     const plain = specOf(convergence(traces, { band: false }));
     expect(plain.layer.map(({ mark }) => mark.type)).toEqual(['line']);
     expect(plain.layer[0].encoding.color).not.toHaveProperty('legend');
+    expect(plain.layer[0].encoding.x.scale).toEqual({ type: 'linear', zero: false });
+    expect(plain.layer[0].encoding.color.type).toBe('nominal');
+    expect(plain.layer[0].encoding.strokeDash).toMatchObject({
+      scale: { domain: traces.map(({ name }) => name) },
+    });
+    // What lies beyond the limits is cut off.
+    for (const { mark } of vega.layer) expect(mark).toMatchObject({ clip: true });
   });
 
   it('names pages, and refuses what cannot be drawn in the name of the function', () => {
