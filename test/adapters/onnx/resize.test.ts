@@ -316,3 +316,23 @@ test('with antialias, gradients by scales and fed sizes under a policy are refus
     ),
   ).toThrow(/keep_aspect_ratio_policy with antialias has a rule for sizes that are known beforehand only/);
 });
+
+test('sizes after scaling are known as ONNX Runtime rounds them', async () => {
+  for (const scale of [0.7, 0.3, 1.1, 2.3]) {
+    let known: unknown;
+    const build: Build = (g, { x }) => {
+      const y = g.op('Resize', [x, undefined, g.constant(DType.FLOAT, [4], [1, 1, 1, scale])]);
+      known = g.shapeOf(y)?.[3];
+      return y;
+    };
+    const open = { precision: 'float32', dynamic: true } as const;
+    const session = await InferenceSession.create(modelOf({ x: image([1, 1, 1, 4]) }, build, open), quiet);
+    for (let length = 4; length < 64; length++) {
+      const x = image([1, 1, 1, length]);
+      modelOf({ x }, build, { precision: 'float32' });
+      const { y } = await session.run(feedsOf({ x }, 'float32'));
+      expect([scale, length, known]).toEqual([scale, length, y.dims[3]]);
+    }
+    await session.release();
+  }
+});

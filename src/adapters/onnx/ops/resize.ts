@@ -18,6 +18,7 @@ import {
   modeOf,
   policyOf,
   resizeWeights,
+  scaledSize,
   scalesOf,
   type ResizedAxis,
 } from './resizeWeights.ts';
@@ -106,7 +107,7 @@ const inferResize: InferRule = (c) => {
     if (sizes) return sizes[k] ?? unknownDimension();
     if (kept) return Math.round(Math.fround(Math.fround(kept.wanted / kept.before) * Number(size)));
     if (factors && factors[k] === 1) return size;
-    return factors && typeof size === 'number' ? Math.floor(size * factors[k]) : unknownDimension();
+    return factors && typeof size === 'number' ? scaledSize(size, factors[k]) : unknownDimension();
   });
   return [{ dtype, shape }];
 };

@@ -49,9 +49,12 @@ export const listedAxes = (g: Builder, node: NodeProto): readonly number[] => {
   );
 };
 
+/** Length of an axis after resizing by a scale: ONNX Runtime rounds the product to float32 before it leaves out the fraction. */
+export const scaledSize = (size: number, factor: number): number => Math.floor(Math.fround(size * factor));
+
 /** True for a scale that may or may not change the size of an axis: only if all stay is the Resize a copy. */
 export const mayKeepSize = (factor: number, size: Dimension | undefined): boolean =>
-  factor > 1 && (typeof size === 'number' ? size > 1 && Math.floor(size * factor) === size : factor < 1.5);
+  factor > 1 && (typeof size === 'number' ? size > 1 && scaledSize(size, factor) === size : factor < 1.5);
 
 /** Returns the matrix `[after, before]` by which a Resize multiplies one axis. */
 export function resizeWeights(g: Builder, node: NodeProto, resized: ResizedAxis): Value {
