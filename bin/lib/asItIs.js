@@ -42,7 +42,7 @@ const typeOf = (type) => typeNames.get(type) ?? (TensorProto_DataType[type] ?? '
 export function signatureOf(bytes, path) {
   const graph = graphIn(bytes);
   if (graph === undefined || graph.output.length === 0)
-    throw new BadInput(`model: ${path} is no ONNX model, or a damaged one.`);
+    throw new BadInput(`model: ${path} is not an ONNX model, or is damaged.`);
   const constants = new Set(graph.initializer.map(({ name }) => name));
   const inputs = graph.input
     .filter(({ name }) => !constants.has(name))

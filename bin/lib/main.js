@@ -23,14 +23,17 @@ const commands = { create, train, predict, landscape, explain };
  */
 export async function main(args) {
   const [name = '--help', ...rest] = args;
+  let file = '';
   try {
     if (['--help', '-h', 'help'].includes(name)) return print(rest[0] ? helpOf(rest[0]) : overview());
     if (['--version', '-v'].includes(name)) return print(version());
     const command = commandOf(name);
     if (rest.includes('--help') || rest.includes('-h')) return print(usage(name, command));
-    return await command.run(parse(name, command, rest));
+    const given = parse(name, command, rest);
+    file = given.model;
+    return await command.run(given);
   } catch (error) {
-    return complain(error, args.includes('--json'));
+    return complain(error, file, args.includes('--json'));
   }
 }
 
@@ -77,11 +80,13 @@ const inputErrors = new Set(['BadInput', 'OnnxError', 'RangeError', 'TypeError']
  * Shows an error: a sentence where the input is to blame, else with its stack.
  *
  * @param {unknown} error
+ * @param {string} file - the model, which errors of its graph do not name
  * @param {boolean} json - also as an object on standard output
  */
-function complain(error, json) {
+function complain(error, file, json) {
   const isInput = error instanceof Error && inputErrors.has(error.name);
-  const message = error instanceof Error ? error.message : String(error);
+  const told = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error && error.name === 'OnnxError' ? `model: ${file}: ${told}` : told;
   if (json) console.log(JSON.stringify({ error: message }));
   console.error(`quasi-newton: ${isInput || !(error instanceof Error) ? message : error.stack}`);
   return isInput ? exitCodes.badInput : exitCodes.failed;

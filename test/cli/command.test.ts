@@ -304,7 +304,17 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
       'train digits.onnx --data digits.csv --loss softmaxCrossEntropy --out t.onnx',
       '--target is missing',
     ],
-    ['no model in the file', 'explain digits.csv', 'not an ONNX model'],
+    ['no model in the file', 'explain digits.csv', 'model: digits.csv: these bytes are not an ONNX model'],
+    [
+      'no model in the file to train',
+      'train digits.csv --data digits.csv --target label --out t.onnx',
+      'model: digits.csv: these bytes are not an ONNX model',
+    ],
+    [
+      'no model in the file to predict with',
+      'predict digits.csv --data digits.csv --out t.csv',
+      'model: digits.csv is not an ONNX model',
+    ],
     ['a fixed input without a value', 'explain digits.onnx --fix sr', '--fix: must be INPUT=NUMBERS'],
     ['a size that is no number', 'explain digits.onnx --shape pixels=5,a', '--shape: must be INPUT=NUMBERS'],
     ['data as the model to write', `train ${onDigits} --out digits.csv`, 'must end in .onnx'],
