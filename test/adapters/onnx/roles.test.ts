@@ -354,3 +354,45 @@ test('constants of an op that no training changes are not trained, whatever the 
     of_rows: 'a factor for each row',
   });
 });
+
+test('tables looked up by lists of indices, triangles of weights and learned states are trained', () => {
+  const model = modelFrom({
+    inputs: { x: ['T', 'N', 3] },
+    outputs: { y: ['N', 2] },
+    initializers: [
+      floats('W', [1, 6, 3], direction(18, 1)),
+      floats('R', [1, 6, 2], direction(12, 2)),
+      floats('learned', [1, 1, 2], [0.3, -0.2]),
+      floats('zeros', [1, 1, 2], [0, 0]),
+      integers('batch', [1, 4, 2]),
+      floats('experts', [3, 2, 2], direction(12, 3)),
+      integers('first', [0]),
+      floats('triangle', [2, 2], direction(4, 4)),
+      floats('ones', [2, 2], [1, 1, 1, 1]),
+    ],
+    nodes: [
+      node('Expand', ['learned', 'batch'], 'before'),
+      node('GRU', ['x', 'W', 'R', '', '', 'before'], ['first_steps', 'one'], { hidden_size: 2 }),
+      node('Expand', ['zeros', 'batch'], 'none'),
+      node('GRU', ['x', 'W', 'R', '', '', 'none'], ['second_steps', 'two'], { hidden_size: 2 }),
+      node('Add', ['one', 'two'], 'both'),
+      node('GatherND', ['experts', 'first'], 'expert'),
+      node('MatMul', ['both', 'expert'], 'mixed'),
+      node('Trilu', ['triangle'], 'upper'),
+      node('MatMul', ['mixed', 'upper'], 'z'),
+      node('Trilu', ['ones'], 'mask'),
+      node('MatMul', ['z', 'mask'], 'sums'),
+      node('Squeeze', ['sums', 'first'], 'y'),
+    ],
+  });
+  const found = Object.fromEntries(
+    explain(model).parameters.map(({ name, byDefault, why }) => [name, [byDefault, why]]),
+  );
+  expect(found).toMatchObject({
+    learned: [true, 'initial state of GRU "first_steps"'],
+    zeros: [false, 'a state of zeros'],
+    experts: [true, 'table of GatherND "expert"'],
+    triangle: [true, 'weight of MatMul "z", which is computed from it'],
+    ones: [false, 'a mask: it holds only zeros and ones'],
+  });
+});

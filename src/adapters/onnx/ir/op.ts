@@ -38,6 +38,9 @@ const role = (name: string, kind: Role['kind'], filterAxes: readonly number[] = 
   ...(filterAxes.length > 0 && { filterAxes }),
 });
 
+/** The state of a recurrent layer before its first step. */
+export const stateRole: Role = { kind: 'other', name: 'initial state' };
+
 /** The role of weights, with the axes of their filters. */
 export const weightRole = (...filterAxes: readonly number[]): Role => role('weight', 'weight', filterAxes);
 export const biasRole: Role = role('bias', 'bias');

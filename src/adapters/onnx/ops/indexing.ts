@@ -203,6 +203,8 @@ const oneHot: Lowering = (g, node, attributes) => {
   return [g.where(hotPlaces(g, indices, depth, attributes), on, off)];
 };
 
+const table = roleNamed('table', 'embedding', [0]);
+
 /** Ops that pick elements by index. */
 export const indexing: OpTable = {
   Gather: {
@@ -212,7 +214,7 @@ export const indexing: OpTable = {
     content: gatherContent,
     samples: gatherSamples,
     vjp: gather,
-    roles: { 0: roleNamed('table', 'embedding', [0]) },
+    roles: { 0: table },
     vmap: mapGather,
   },
   GatherElements: {
@@ -222,7 +224,13 @@ export const indexing: OpTable = {
     vjp: gatherElements,
     vmap: mapAlongOneAxis,
   },
-  GatherND: { infer: inferGatherND, as: { read: withoutBatchDims }, vjp: gatherND, vmap: mapGatherND },
+  GatherND: {
+    infer: inferGatherND,
+    as: { read: withoutBatchDims },
+    vjp: gatherND,
+    roles: { 0: table },
+    vmap: mapGatherND,
+  },
   ScatterElements: { isDense: true, infer: sameType, vjp: scatterElements, vmap: mapAlongOneAxis },
   ScatterND: { infer: sameType, as: { lower: byElements }, vjp: scatterND, vmap: mapScatterND },
   Scatter: { infer: sameType, upgrade: ({ node }) => void (node.opType = 'ScatterElements') },

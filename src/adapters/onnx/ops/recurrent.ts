@@ -5,7 +5,7 @@ import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
-import { roleNamed, type Lowering, type Op, type OpTable } from '../ir/op.ts';
+import { roleNamed, stateRole, type Lowering, type Op, type OpTable } from '../ir/op.ts';
 import { meet, samplesOfFirst, type SampleRule } from '../ir/samples.ts';
 import { range, unknownDimension, type Dimension } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
@@ -101,6 +101,8 @@ const roles = {
   1: roleNamed('W', 'weight', [0, 1]),
   2: roleNamed('R', 'weight', [0, 1]),
   3: roleNamed('B', 'bias'),
+  5: stateRole,
+  6: stateRole,
   7: roleNamed('P', 'weight'),
 };
 

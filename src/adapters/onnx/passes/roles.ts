@@ -6,7 +6,7 @@
 
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
-import { biasRole, roleNamed, type Op, type Role } from '../ir/op.ts';
+import { biasRole, roleNamed, stateRole, type Op, type Role } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { firstOf, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
 import { opOf, plainOp, scatters, type RoleFacts } from './roleFacts.ts';
@@ -71,7 +71,8 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
     const wide = shapeOf(tensor).filter((size) => size !== 1).length;
     if (keepsInRange) return roleIn(node, argumentRole);
     const isSet = i === 0 && scatters.test(plainOp(node));
-    if (operand === undefined && !isElementwise && !isSet) {
+    const isCut = i === 0 && plainOp(node) === 'Trilu';
+    if (operand === undefined && !isElementwise && !isSet && !isCut) {
       const role = wide < 2 && !product ? undefined : direct(node, i, tensor, known);
       const isOwn = role !== undefined && (wide > 1 || ('kind' in role && role.kind === 'bias'));
       return isOwn ? role : wide < 2 ? ofComputation : undefined;
@@ -176,6 +177,7 @@ function direct(
   if (operand === undefined) {
     const role = typeof roles === 'function' ? roles(i, attributesOf(node), rank) : roles?.[i];
     if (role?.kind === 'embedding' && isSinusoidal(tensor)) return sinusoidal;
+    if (role === stateRole && numbersOf(tensor).every((value) => value === 0)) return zeroState;
     return role && where(role);
   }
   const other = node.input[1 - i];
@@ -204,6 +206,8 @@ function isRate(node: NodeProto, tensor: TensorProto, readers: Readers): boolean
     numbersOf(tensor).every((value) => value < 0)
   );
 }
+
+const zeroState: NoRole = { against: 'a state of zeros' };
 
 const sinusoidal: NoRole = { against: 'a table of sines and cosines' };
 
