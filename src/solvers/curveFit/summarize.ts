@@ -268,7 +268,7 @@ function messageOf({ converged, termination, qr, free }: FitSolution, loss: Robu
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
   }
   if (!converged && !isLimit(termination) && qr.rank < free.length) {
-    return `The ${minimized} falls, or may fall, in a direction that its derivatives do not resolve: the parameters nearly compensate each other. Subtract a typical value from x in the model, or fix a parameter.`;
+    return `The ${minimized} falls, or may fall, in a direction that its derivatives do not resolve: the parameters nearly compensate each other, or have far other units than their start. Subtract a typical value from x in the model, start nearer, or fix a parameter.`;
   }
   if (!converged && !isLimit(termination)) {
     return `Steps hardly lower the ${minimized}, but its derivatives do not show a minimum: start elsewhere.`;

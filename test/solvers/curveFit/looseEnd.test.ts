@@ -62,11 +62,13 @@ function looseFit(change: (moved: number) => number, limits: Partial<FitProblem>
 const clear = 16 * 64 * 2 ** -52 * (25 + 5 * 5);
 
 describe('a direction that changes no residual to first order', () => {
-  it('is followed to both sides in steps of √f, 8√f, 64√f, … up to 1/ε, which move nothing else', () => {
+  it('is followed to both sides in steps of √f, 8√f, 64√f, … up to 1/ε, then in longer ones, which move nothing else', () => {
     const { falls, tried } = looseFit(() => 0);
     expect(falls()).toBe(false);
     // 8¹⁷ < 2⁵² < 8¹⁸
     const lengths = Array.from({ length: 18 }, (_, k) => 5 * 8 ** k);
+    // Then until 10³⁰⁰, for a parameter without effect so far.
+    for (let length = lengths[17] * 8; length < 1e300; length *= 1024) lengths.push(length);
     expect(tried.map(([a, b]) => [a, b])).toEqual(tried.map(() => [0, 0]));
     expect(tried.map(([, , c]) => c)).toEqual(
       lengths.flatMap((length) => [10 + length - 10, 10 - length - 10]),
@@ -107,8 +109,26 @@ describe('a direction that changes no residual to first order', () => {
     const termHiding = (share: number) => (share * 0.01 * 25) / (16 * 64 * 2 ** -52) / 5;
     const falls = (share: number) => looseFit(() => 0, {}, termHiding(share)).falls();
     expect([falls(1.01), falls(0.99)]).toEqual([true, false]);
-    // An f that is itself rounding of the terms is at its minimum: 25 = (100 ε·T)²
-    expect(looseFit(() => 0, {}, (1.01 * 5) / (100 * 2 ** -52)).falls()).toBe(false);
+    // An f that is itself rounding of the terms is at its minimum, 25 = (100 ε·T)², unless y is not far larger.
+    const rounding = (size: number) => looseFit(() => 0, { size }, (1.01 * 5) / (100 * 2 ** -52)).falls();
+    expect([rounding(5), rounding(4.9e6), rounding(5.1e6)]).toEqual([true, true, false]);
+  });
+
+  it('does not fall below 0', () => {
+    const { fit, tried } = looseFit(() => 0);
+    const qr = pivotedQr(Float64Array.of(2, 0, 0, 0), 2, 2, 1e-9);
+    const x = Float64Array.of(1, 4, 10);
+    expect(fallsAlongLoose(fit, { x, f: 0, qr, free: [0, 2], largestTerm: 5 })).toBe(false);
+    expect(tried).toEqual([]);
+  });
+
+  it.each([1e-30, 1e-10, 1e10, 1e43])('no success stays at a start far below the unit of y: %d', (unit) => {
+    const x = Array.from({ length: 12 }, (_, i) => 1950 + 3 * i);
+    const y = x.map((v, i) => unit * (1 + ((v - 1966) / 17) ** 3 + 0.1 * Math.sin(7 * i)));
+    const cubic = (v: number, p: Float64Array) => p.reduceRight((sum, value) => sum * v + value, 0);
+    const centered = curveFit((v, p: Float64Array) => unit * cubic((v - 1966) / 17, p), x, y, [1, 1, 1, 1]);
+    const fit = curveFit(cubic, x, y, [1, 1, 1, 1]);
+    expect(fit.converged && !(fit.chiSquare < (1 + 1e-6) * centered.chiSquare)).toBe(false);
   });
 
   it('may be one of several', () => {
