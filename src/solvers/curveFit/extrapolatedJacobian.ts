@@ -1,6 +1,8 @@
 import { distance, norm2 } from '../../core/vector.ts';
 import { isWithin, type FitProblem } from './linearized.ts';
 
+/** The longest step of a difference suits if residuals change over it by this fraction of the largest term of the model. */
+export const LONGEST = 0.5;
 /** Number of steps, each half as long as the previous one. */
 const STEPS = 26;
 /** Number of extrapolations: the error is of order 2·(ORDER + 1) in the step. */
@@ -13,6 +15,9 @@ const PATIENCE = 5;
 /** Largest relative change of a column: steps over which all residuals level off agree, too, but not with short ones. */
 const CHANGE = 0.5;
 
+/** Residuals, and the bounds that differences stay within. */
+export type WithinBounds = Pick<FitProblem, 'problem' | 'lower' | 'upper'>;
+
 /**
  * Improves a Jacobian by central differences extrapolated to steps of 0. With a long first step, residuals that are linear
  * in a parameter lose no digit to rounding.
@@ -23,7 +28,7 @@ const CHANGE = 0.5;
  * @see Ridders (1982), Accurate computation of F'(x) and F''(x), Advances in Engineering Software 4(2), 75-76
  */
 export function extrapolatedJacobian(
-  fit: FitProblem,
+  fit: WithinBounds,
   x: Float64Array,
   steps: Float64Array,
   jacobian: Float64Array,
@@ -58,7 +63,7 @@ interface Column {
  * Returns the entry of Neville's table that differs least from those that it is made of; the given column if none is near it,
  * and zeros as they are.
  */
-function columnOf(fit: FitProblem, place: Place, longest: number): Column {
+function columnOf(fit: WithinBounds, place: Place, longest: number): Column {
   const { given } = place;
   const change = CHANGE * norm2(given);
   if (change === 0) return { values: given, error: 0 };
@@ -87,7 +92,7 @@ function columnOf(fit: FitProblem, place: Place, longest: number): Column {
  * Returns the central difference of all residuals, `[m]`; null if a point is beyond the bounds. Where residuals are not finite,
  * or the step is lost in x, neither is the difference, and no entry made of it is taken.
  */
-function centralDifference(fit: FitProblem, { x, j }: Place, step: number): Float64Array | null {
+function centralDifference(fit: WithinBounds, { x, j }: Place, step: number): Float64Array | null {
   const { problem } = fit;
   const at = (move: number): { x: number; r: Float64Array } | null => {
     const point = x.slice();

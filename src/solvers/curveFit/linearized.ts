@@ -136,7 +136,7 @@ export function roughness({ qr: { factors, n, rank } }: Linearized): number {
 export const plusStep = ({ x, step }: Linearized): Float64Array => x.map((value, j) => value + step[j]);
 
 /** True if a point lies within the bounds. */
-export const isWithin = ({ lower, upper }: FitProblem, x: Float64Array): boolean =>
+export const isWithin = ({ lower, upper }: Pick<FitProblem, 'lower' | 'upper'>, x: Float64Array): boolean =>
   x.every((value, j) => value >= lower[j] && value <= upper[j]);
 
 /** Value of f that is only rounding of y: residuals of 100 ε‖y/σ‖. */

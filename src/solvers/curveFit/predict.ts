@@ -1,7 +1,9 @@
 import { checkOptions, either, finitePositive, isList, numberBetween } from '../../core/options.ts';
 import { norm2 } from '../../core/vector.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
-import { scaledBy, standardErrorOf, type Uncertainty } from './covariance.ts';
+import { columnNorms } from '../leastSquares/linearModel.ts';
+import { imageOf, scaledBy, standardErrorOf, type Uncertainty } from './covariance.ts';
+import { extrapolatedJacobian, LONGEST } from './extrapolatedJacobian.ts';
 import { studentQuantile } from './studentT.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
@@ -100,7 +102,7 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
 
 /** Computes the derivatives of the model by the parameters that vary, `[k, n]`; NaN where differences fail. */
 function derivativesAt(
-  { model, theta, parameters }: Fitted,
+  { model, theta, parameters, uncertainty }: Fitted,
   points: readonly Point[],
   values: Float64Array,
 ): Float64Array {
@@ -109,15 +111,45 @@ function derivativesAt(
     model.derivatives(points, theta, derivatives);
     return derivatives;
   }
-  const { lower, upper, varied } = parameters;
-  const bounds = { lower: (j: number) => lower[varied[j]], upper: (j: number) => upper[varied[j]] };
-  const steps = { scheme: '3-point', precision: model.precision(), bounds } as const;
+  const { varied } = parameters;
+  const lower = Float64Array.from(varied, (j) => parameters.lower[j]);
+  const upper = Float64Array.from(varied, (j) => parameters.upper[j]);
+  const bounds = { lower: (j: number) => lower[j], upper: (j: number) => upper[j] };
+  const precision = model.precision();
   const problem = {
     p0: theta,
     fg: () => NaN,
+    residualCount: points.length,
     residuals: (x: Float64Array, out: Float64Array) => model.values(points, x, out),
   };
   const start = Float64Array.from(varied, (j) => parameters.start[j]);
-  const at = { problem, x: theta, residuals: values, start, size: norm2(values) };
-  return resolvedJacobian(at, steps, derivatives) ? derivatives : derivatives.fill(NaN);
+  const size = norm2(values);
+  const at = { problem, x: theta, residuals: values, start, size };
+  if (!resolvedJacobian(at, { scheme: '3-point', precision, bounds }, derivatives))
+    return derivatives.fill(NaN);
+  if (precision === 'float64' && cancels(uncertainty, derivatives)) {
+    const norms = columnNorms(derivatives, theta.length);
+    const largestTerm = Math.max(size, ...norms.map((norm, j) => norm * Math.abs(theta[j])));
+    const steps = norms.map((norm) => (LONGEST * largestTerm) / norm);
+    extrapolatedJacobian({ problem, lower, upper }, theta, steps, derivatives);
+  }
+  return derivatives;
+}
+
+/** Relative error of central differences, and the largest that it may cause in a standard error. */
+const DIFFERENCE_ERROR = 1e-10;
+const TOLERANCE = 1e-4;
+
+/** True if parameters compensate each other, so that errors of central differences would be seen in standard errors. */
+function cancels(uncertainty: Uncertainty, derivatives: Float64Array): boolean {
+  const n = uncertainty.norms.length;
+  const errors = Float64Array.from({ length: n }, (_, j) =>
+    Math.hypot(...uncertainty.factor.map((u) => u[j])),
+  );
+  for (let at = 0; at < derivatives.length; at += n) {
+    const row = derivatives.subarray(at, at + n);
+    const terms = Math.hypot(...row.map((value, j) => value * errors[j]));
+    if (DIFFERENCE_ERROR * terms > TOLERANCE * norm2(imageOf(uncertainty, row, 1))) return true;
+  }
+  return false;
 }

@@ -1,5 +1,5 @@
 import { EPSILON } from '../../core/epsilon.ts';
-import { extrapolatedJacobian } from './extrapolatedJacobian.ts';
+import { extrapolatedJacobian, LONGEST } from './extrapolatedJacobian.ts';
 import { columnNorms } from '../leastSquares/linearModel.ts';
 import {
   isWithin,
@@ -20,8 +20,6 @@ const MAX_ROUNDS = 20;
 /** Number of times that a step is shortened, and the factor. */
 const MAX_CUTS = 6;
 const CUT = 1 / 4;
-/** Longest step of a difference: over it, residuals change by this fraction of the largest term of the model. */
-const LONGEST = 0.5;
 /** Rounding of the residuals, in units of ε and the largest term of the model. */
 const ROUNDING = 10;
 /** Largest fraction of f that a step may still promise at a minimum. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { predictBy, type Fitted } from '../../../src/solvers/curveFit/predict.ts';
+import { curveFit } from '../../../src/solvers/curveFit/curveFit.ts';
 import { readParameters } from '../../../src/solvers/curveFit/parameters.ts';
 import { studentQuantile } from '../../../src/solvers/curveFit/studentT.ts';
 import type { Point } from '../../../src/solvers/curveFit/data.ts';
@@ -155,5 +156,41 @@ describe('predictions', () => {
       text = String(error);
     }
     expect(text).toBe(message);
+  });
+});
+
+describe('parameters that compensate each other', () => {
+  /** A polynomial by Horner's rule. */
+  const polynomial = (x: number, p: ArrayLike<number>): number =>
+    Array.from(p).reduceRight((sum, coefficient) => sum * x + coefficient, 0);
+
+  // By central differences, the first is off by 1.3e-4, the second by 3.8e-4.
+  it.each<[string, number, number[]]>([
+    ['a quartic in calendar years', 4, Array.from({ length: 24 }, (_, i) => 1901 + 4 * i)],
+    ['a parabola far from 0', 2, Array.from({ length: 20 }, (_, i) => 1e5 + i / 2)],
+  ])('%s: bands by differences are those of its derivatives', (_, degree, x) => {
+    const y = x.map((_value, i) => Math.sin(i) + Math.cos(7 * i * i));
+    const p0 = Array.from({ length: degree + 1 }, () => 1);
+    const jacobian = (at: number) => p0.map((_one, k) => at ** k);
+    const points = [x[0] - 3, x[5] + 0.25, x[x.length - 1] + 3];
+    const exact = curveFit(polynomial, x, y, p0, { jacobian }).predict(points);
+    const own = curveFit(polynomial, x, y, p0).predict(points);
+    points.forEach((_point, i) => {
+      expect(own.standardErrors[i] / exact.standardErrors[i]).toBeCloseTo(1, 5);
+      expect(own.values[i]).toBeCloseTo(exact.values[i], 5);
+    });
+  });
+
+  it('differences that suffice are not extrapolated', () => {
+    let calls = 0;
+    const model = (x: number, [a, b]: ArrayLike<number> & Iterable<number>) => (
+      calls++,
+      a * Math.exp(-b * x)
+    );
+    const x = [0, 1, 2, 3, 4];
+    const fit = curveFit(model, x, [5.1, 2.9, 2, 1.1, 0.7], [4, 0.4]);
+    calls = 0;
+    fit.predict([1, 2]);
+    expect(calls).toBe(2 * (1 + 2 * 2));
   });
 });
