@@ -1,8 +1,9 @@
 import { distance, norm2 } from '../../core/vector.ts';
+import { columnNorms } from '../leastSquares/linearModel.ts';
 import { isWithin, type FitProblem } from './linearized.ts';
 
 /** The longest step of a difference suits if residuals change over it by this fraction of the largest term of the model. */
-export const LONGEST = 0.5;
+const LONGEST = 0.5;
 /** Number of steps, each half as long as the previous one. */
 const STEPS = 26;
 /** Number of extrapolations: the error is of order 2·(ORDER + 1) in the step. */
@@ -14,6 +15,10 @@ const ACCURATE = 1e-11;
 const PATIENCE = 5;
 /** Largest relative change of a column: steps over which all residuals level off agree, too, but not with short ones. */
 const CHANGE = 0.5;
+
+/** Returns first steps that suit a Jacobian, `[n]`; `largestTerm` is the size of the model's largest term. */
+export const longestSteps = (jacobian: Float64Array, n: number, largestTerm: number): Float64Array =>
+  columnNorms(jacobian, n).map((norm) => (LONGEST * largestTerm) / norm);
 
 /** Residuals, and the bounds that differences stay within. */
 export type WithinBounds = Pick<FitProblem, 'problem' | 'lower' | 'upper'>;

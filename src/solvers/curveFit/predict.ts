@@ -3,7 +3,7 @@ import { norm2 } from '../../core/vector.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
 import { columnNorms } from '../leastSquares/linearModel.ts';
 import { imageOf, scaledBy, standardErrorOf, type Uncertainty } from './covariance.ts';
-import { extrapolatedJacobian, LONGEST } from './extrapolatedJacobian.ts';
+import { extrapolatedJacobian, longestSteps } from './extrapolatedJacobian.ts';
 import { studentQuantile } from './studentT.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
@@ -130,7 +130,7 @@ function derivativesAt(
   if (precision === 'float64' && cancels(uncertainty, derivatives)) {
     const norms = columnNorms(derivatives, theta.length);
     const largestTerm = Math.max(size, ...norms.map((norm, j) => norm * Math.abs(theta[j])));
-    const steps = norms.map((norm) => (LONGEST * largestTerm) / norm);
+    const steps = longestSteps(derivatives, theta.length, largestTerm);
     extrapolatedJacobian({ problem, lower, upper }, theta, steps, derivatives);
   }
   return derivatives;

@@ -1,6 +1,5 @@
 import { EPSILON } from '../../core/epsilon.ts';
-import { extrapolatedJacobian, LONGEST } from './extrapolatedJacobian.ts';
-import { columnNorms } from '../leastSquares/linearModel.ts';
+import { extrapolatedJacobian, longestSteps } from './extrapolatedJacobian.ts';
 import {
   isWithin,
   linearModel,
@@ -61,7 +60,7 @@ function sharpModelAt(fit: FitProblem, x: Float64Array): Linearized {
   const at = slopesAt(fit, x, 'fine');
   if (fit.hasJacobian) return linearModel(fit, at, 'fine', LEAST_TOLERANCE);
   const { largestTerm } = linearModel(fit, at, 'fine');
-  const steps = columnNorms(at.jacobian, x.length).map((norm) => (LONGEST * largestTerm) / norm);
+  const steps = longestSteps(at.jacobian, x.length, largestTerm);
   const error = extrapolatedJacobian(fit, x, steps, at.jacobian);
   const tolerance = Math.min(RANK_TOLERANCE.float64, Math.max(LEAST_TOLERANCE, ERRORS * error));
   return linearModel(fit, at, 'fine', tolerance);
